@@ -1,0 +1,70 @@
+// Where the two processes of a peer run: on two cores, on one, or where the scheduler likes.
+// Whole processes are pinned, all threads of them, by starting them under taskset.
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+
+export interface Placement {
+  readonly id: "apart" | "together" | "free";
+  readonly description: string;
+  /** CPU of the initiator and of its partner; undefined where the scheduler chooses. */
+  readonly cpus?: readonly [number, number];
+  /** Why this machine cannot place processes this way. */
+  readonly unavailable?: string;
+}
+
+/** CPUs this process may use, from the kernel's list notation (`0-3,8`). */
+export function allowedCpus(): number[] {
+  const status = readFileSync("/proc/self/status", "utf8");
+  const list = /^Cpus_allowed_list:\s*(.*)$/m.exec(status)?.[1] ?? "";
+  return list
+    .split(",")
+    .filter(Boolean)
+    .flatMap((range) => {
+      const [first, last] = range.split("-").map(Number) as [number, number | undefined];
+      return Array.from({ length: (last ?? first) - first + 1 }, (_, i) => first + i);
+    });
+}
+
+export function placements(): Placement[] {
+  const cpus = allowedCpus();
+  const first = cpus[0] ?? 0;
+  const second =
+    cpus.find((cpu) => cpu !== first && coreOf(cpu) !== coreOf(first)) ?? cpus.find((cpu) => cpu !== first);
+  const taskset = spawnSync("taskset", ["-c", String(first), "true"]).status === 0;
+  const siblings = second !== undefined && coreOf(second) === coreOf(first) ? ", hyper-threads of one core" : "";
+  const missing = taskset ? undefined : "taskset is not there to pin processes with";
+  return [
+    second === undefined
+      ? { id: "apart", description: "pinned to two CPUs", unavailable: missing ?? "this process may use one CPU only" }
+      : {
+          id: "apart",
+          description: `pinned to CPUs ${first} and ${second}${siblings}`,
+          cpus: [first, second],
+          ...because(missing),
+        },
+    { id: "together", description: `pinned to CPU ${first}, both`, cpus: [first, first], ...because(missing) },
+    { id: "free", description: "not pinned" },
+  ];
+}
+
+/** The words of a command line that runs `command` as process `index` (0 initiator, 1 partner) of a placement. */
+export function placed(placement: Placement, index: 0 | 1, command: readonly string[]): string[] {
+  return onCpu(placement.cpus?.[index], command);
+}
+
+export function onCpu(cpu: number | undefined, command: readonly string[]): string[] {
+  return cpu === undefined ? [...command] : ["taskset", "-c", String(cpu), ...command];
+}
+
+function because(unavailable: string | undefined): { unavailable?: string } {
+  return unavailable === undefined ? {} : { unavailable };
+}
+
+/** An identifier of the physical core, so that "apart" prefers two of them over two hyper-threads of one. */
+function coreOf(cpu: number): string {
+  try {
+    return readFileSync(`/sys/devices/system/cpu/cpu${cpu}/topology/thread_siblings_list`, "utf8").trim();
+  } catch {
+    return String(cpu);
+  }
+}

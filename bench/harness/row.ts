@@ -1,0 +1,53 @@
+// What a row is: a question put to several peers at once, answered with numbers. A new row is a value of type Row in
+// rows/index.ts. Not responsible for printing (table.ts) nor for judging (targets.ts).
+import type { Placement } from "./placement.js";
+
+/** Numbers by name; the name ends in the unit (`medianNs`, `cpuSecondsPerMillion`). They go into JSON as they are. */
+export type Values = Readonly<Record<string, number>>;
+
+export interface Column {
+  readonly key: string;
+  readonly title: string;
+  readonly format: (value: number) => string;
+}
+
+export interface Result {
+  readonly peer: string;
+  readonly name: string;
+  readonly values?: Values;
+  /** Why there are no values. */
+  readonly unavailable?: string;
+  /** What a reader must know about this figure. */
+  readonly note?: string;
+  /** Median of each round, in the order measured: shows drift and two-humped behaviour. */
+  readonly rounds?: readonly number[];
+}
+
+export interface Context {
+  readonly quick: boolean;
+  /** How often every peer gets its turn. */
+  readonly rounds: number;
+  /** How long one turn takes, about. */
+  readonly batchNs: number;
+  /** A folder for sockets and binaries that is removed at the end. */
+  readonly folder: string;
+  readonly progress: (detail: string) => void;
+}
+
+export interface Row {
+  /** Stable, for `--only`, JSON and targets: `roundtrip-8B/apart`. */
+  readonly id: string;
+  readonly title: string;
+  /** How the figures came about, one line. */
+  readonly about: string;
+  readonly placement?: Placement;
+  readonly columns: readonly Column[];
+  /** The value that ratios are made of; smaller is better. */
+  readonly headline: string;
+  run(context: Context): Promise<Result[]>;
+}
+
+export interface Answered {
+  readonly row: Row;
+  readonly results: readonly Result[];
+}

@@ -1,0 +1,55 @@
+// The peers, each in a line: add one here and name it in rows/index.ts.
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { compile } from "../harness/compile.js";
+import type { Peer } from "../harness/peer.js";
+import { type Placement, placed } from "../harness/placement.js";
+import { LineProcess } from "../harness/process.js";
+import { openSession } from "../harness/session.js";
+import { carillon } from "./carillon.js";
+
+/** Every peer of a run. `folder`: for sockets and binaries. */
+export function peers(folder: string) {
+  let sockets = 0;
+  const address = () => `ipc://${join(folder, `zeromq-${sockets++}`)}`;
+  return {
+    adaptive: carillon("adaptive"),
+    block: carillon("block"),
+    ipcJson: node("ipc-json", "child_process IPC, json", "ipc-program.js", () => ["initiator", "json"]),
+    ipcAdvanced: node("ipc-advanced", "child_process IPC, advanced", "ipc-program.js", () => ["initiator", "advanced"]),
+    socket: node("unix-socket", "UNIX socket (net)", "socket-program.js", () => ["initiator"]),
+    zeromq: node("zeromq-ipc", "zeromq ipc (pair)", "zeromq-program.js", () => ["initiator", address()]),
+    eventfd: c("c-eventfd", "C eventfd + epoll", "eventfd", folder),
+    spin: c("c-spin", "C spin, shared memory", "spin", folder),
+    memcpy: c("c-memcpy", "C memcpy, one process", "memcpy", folder),
+  } as const satisfies Record<string, Peer>;
+}
+
+/** A Node.js program of this folder that starts its partner itself. */
+function node(id: string, name: string, program: string, args: () => string[]): Peer {
+  return {
+    id,
+    name,
+    async start(placement) {
+      const path = fileURLToPath(new URL(program, import.meta.url));
+      const command = placed(placement, 0, [process.execPath, path, ...args()]);
+      return openSession([new LineProcess(command, { env: { BENCH_PARTNER_CPU: partnerCpu(placement) } })]);
+    },
+  };
+}
+
+/** A C program of bench/native that forks its partner itself. */
+function c(id: string, name: string, program: string, folder: string): Peer {
+  return {
+    id,
+    name,
+    async start(placement) {
+      const binary = await compile(program, folder);
+      return openSession([new LineProcess(placed(placement, 0, [binary, partnerCpu(placement) || "-"]))]);
+    },
+  };
+}
+
+function partnerCpu(placement: Placement): string {
+  return placement.cpus === undefined ? "" : String(placement.cpus[1]);
+}

@@ -1,0 +1,29 @@
+// Two processes over a pair of zeromq sockets on ipc://, raw bytes or v8.serialize.
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { Pair } from "zeromq";
+import { type ByteLink, echoBytes, overBytes } from "./bytelink.js";
+import { endWith, partnerCommand } from "./partner.js";
+import { serve } from "./serve.js";
+
+const [role, address] = process.argv.slice(2) as [string, string];
+const pair = new Pair();
+const link: ByteLink = {
+  send: (body) => pair.send(body),
+  async receive() {
+    const [body] = await pair.receive();
+    return body as Buffer;
+  },
+};
+
+if (role === "partner") {
+  process.stdin.resume().on("end", () => process.exit(0));
+  pair.connect(address);
+  await echoBytes(link);
+} else {
+  await pair.bind(address);
+  const [command, ...args] = partnerCommand(fileURLToPath(import.meta.url), ["partner", address]);
+  const partner = spawn(command, args, { stdio: ["pipe", "ignore", "inherit"] });
+  endWith(partner);
+  serve(overBytes(link), [partner.pid ?? 0]);
+}

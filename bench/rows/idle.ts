@@ -1,0 +1,118 @@
+// What waiting costs: a world of four with open receives, for five seconds, beside four Node.js processes that wait for
+// nothing but their stdin. CPU time is read from outside, all threads, user and system.
+import { setTimeout as sleep } from "node:timers/promises";
+import { cpuExactNs, cpuTicks, tickNs } from "../harness/cpu.js";
+import { integer, milliseconds } from "../harness/format.js";
+import { LineProcess } from "../harness/process.js";
+import type { Result, Row } from "../harness/row.js";
+import { startRanks, type Wait } from "../peers/carillon.js";
+
+const SIZE = 4;
+const SECONDS = 5;
+/** Node.js compiles and collects for a moment after a program has started; that is not waiting. */
+const SETTLE_MS = 1_000;
+
+interface Group {
+  readonly peer: string;
+  readonly name: string;
+  start(): { processes: readonly LineProcess[]; stop(): Promise<void> };
+}
+
+const carillon = (wait: Wait): Group => ({
+  peer: `carillon-${wait}`,
+  name: wait === "adaptive" ? "carillon" : `carillon, wait: "${wait}"`,
+  start: () => startRanks({ size: SIZE, wait, program: "idle-program.js" }),
+});
+
+const plainNode: Group = {
+  peer: "node",
+  name: "Node.js alone",
+  start() {
+    const command = [process.execPath, "-e", 'process.stdin.resume(); console.log("ready")'];
+    const processes = Array.from({ length: SIZE }, () => new LineProcess(command));
+    return { processes, stop: async () => void (await Promise.all(processes.map((process) => process.stop()))) };
+  },
+};
+
+export const idle: Row = {
+  id: "idle",
+  title: `A world of ${SIZE} that waits for messages`,
+  about: `CPU time of all ${SIZE} processes in ${SECONDS} s; in clock ticks of ${tickNs() / 1e6} ms (/proc/PID/stat) and exact (schedstat)`,
+  columns: [
+    { key: "cpuNs", title: "CPU ms", format: milliseconds },
+    { key: "cpuTicks", title: "ticks", format: integer },
+  ],
+  headline: "cpuNs",
+  async run(context) {
+    context.progress("starting");
+    const groups = [carillon("adaptive"), carillon("block"), plainNode].map((group) => new Waiting(group));
+    try {
+      await Promise.all(groups.map((group) => group.ready()));
+      await sleep(SETTLE_MS);
+      for (const group of groups) group.begin();
+      context.progress(`${SECONDS} s`);
+      await sleep(SECONDS * 1_000);
+      return groups.map((group) => group.result());
+    } finally {
+      await Promise.all(groups.map((group) => group.stop()));
+    }
+  },
+};
+
+class Waiting {
+  #started: ReturnType<Group["start"]> | undefined;
+  #unavailable: string | undefined;
+  #before: { ns: number; ticks: number } | undefined;
+
+  constructor(readonly group: Group) {}
+
+  async ready(): Promise<void> {
+    await this.#attempt(async () => {
+      this.#started = this.group.start();
+      await Promise.all(this.#started.processes.map((process) => process.line()));
+    });
+  }
+
+  begin(): void {
+    if (this.#unavailable === undefined) this.#before = this.#spent();
+  }
+
+  result(): Result {
+    const { peer, name } = this.group;
+    const before = this.#before;
+    if (before === undefined) return { peer, name, unavailable: this.#unavailable ?? "it did not start" };
+    try {
+      const after = this.#spent();
+      return {
+        peer,
+        name,
+        values: { cpuNs: after.ns - before.ns, cpuTicks: after.ticks - before.ticks, seconds: SECONDS },
+      };
+    } catch {
+      return { peer, name, unavailable: "a process ended while it should have waited" };
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#started?.stop();
+  }
+
+  async #attempt(step: () => Promise<void>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      this.#unavailable = (error as Error).message;
+    }
+  }
+
+  #spent(): { ns: number; ticks: number } {
+    let ns = 0;
+    let ticks = 0;
+    for (const { pid } of this.#started?.processes ?? []) {
+      const own = cpuTicks(pid);
+      ticks += own;
+      ns += cpuExactNs(pid) ?? own * tickNs();
+    }
+    return { ns, ticks };
+  }
+}

@@ -1,0 +1,107 @@
+// What the figures must show. Ratios are made within one run and one placement; a missed target is news, not an error.
+import { tickNs } from "./harness/cpu.js";
+import { milliseconds, ratio, significant } from "./harness/format.js";
+import type { Answers, Target } from "./harness/verdict.js";
+
+const RIVALS = ["ipc-json", "ipc-advanced", "unix-socket", "zeromq-ipc"];
+const ADAPTIVE = "carillon-adaptive";
+const BLOCK = "carillon-block";
+const MEDIAN = "medianNs";
+/** Two medians this close are the same. */
+const NOISE = 0.05;
+const REACTION_NS = 20e6;
+
+/** At least `times` faster than the fastest rival. */
+function faster(id: string, target: string, row: string, peer: string, times: number): Target {
+  return {
+    id,
+    target,
+    judge(answers) {
+      const own = answers.value(row, peer, MEDIAN);
+      const { result, value } = answers.fastest(row, RIVALS, MEDIAN);
+      const measured = `${ratio(value / own)} (${significant(own / 1e3)} µs; ${result.name} ${significant(value / 1e3)} µs)`;
+      return { measured, met: value / own >= times };
+    },
+  };
+}
+
+/** At most `times` as long as another peer. */
+function within(id: string, target: string, row: string, peer: string, other: string, times: number): Target {
+  return {
+    id,
+    target,
+    judge(answers) {
+      const own = answers.value(row, peer, MEDIAN);
+      const bound = answers.value(row, other, MEDIAN);
+      const measured = `${ratio(own / bound)} (${significant(own / 1e3)} µs; ${significant(bound / 1e3)} µs)`;
+      return { measured, met: own / bound <= times };
+    },
+  };
+}
+
+/** Every single send, in every placement that could be measured. */
+function reacts(where: "timer" | "socket"): Target {
+  return {
+    id: `reaction-${where}`,
+    target: `1 MiB to a receiver computing in a ${where} callback, slowest: < 20 ms`,
+    judge(answers: Answers) {
+      const rows = answers.asked(`reaction-${where}/`);
+      const slowest = rows.map((row) => ({ row, value: answers.value(row, ADAPTIVE, "maxNs") }));
+      const parts = slowest.map(({ row, value }) => `${row.split("/")[1]} ${milliseconds(value)} ms`);
+      return { measured: parts.join(", "), met: slowest.every(({ value }) => value < REACTION_NS) };
+    },
+  };
+}
+
+export const targets: readonly Target[] = [
+  faster(
+    "apart-adaptive",
+    "8 B, two cores, carillon: ≥ 30× faster than IPC, socket, zeromq",
+    "roundtrip-8B/apart",
+    ADAPTIVE,
+    30,
+  ),
+  faster(
+    "free-adaptive",
+    "8 B, not pinned, carillon: ≥ 3× faster than IPC, socket, zeromq",
+    "roundtrip-8B/free",
+    ADAPTIVE,
+    3,
+  ),
+  within(
+    "free-block",
+    "8 B, not pinned, carillon: never slower than wait: block (± 5 %)",
+    "roundtrip-8B/free",
+    ADAPTIVE,
+    BLOCK,
+    1 + NOISE,
+  ),
+  faster(
+    "together-block",
+    "8 B, one core, wait: block: ≥ 2× faster than IPC, socket, zeromq",
+    "roundtrip-8B/together",
+    BLOCK,
+    2,
+  ),
+  within(
+    "apart-block",
+    "8 B, two cores, wait: block: ≤ 1.3× C eventfd + epoll",
+    "roundtrip-8B/apart",
+    BLOCK,
+    "c-eventfd",
+    1.3,
+  ),
+  reacts("timer"),
+  reacts("socket"),
+  {
+    id: "idle",
+    target: "A world of 4 that waits 5 s: no measurable CPU (< 1 clock tick, all ranks)",
+    judge(answers) {
+      const modes = [ADAPTIVE, BLOCK].map((peer) => answers.value("idle", peer, "cpuNs"));
+      return {
+        measured: modes.map((ns) => `${milliseconds(ns)} ms`).join(", block "),
+        met: modes.every((ns) => ns < tickNs()),
+      };
+    },
+  },
+];

@@ -1,0 +1,52 @@
+{
+  "target_defaults": {
+    "cflags": ["-Wall", "-Wextra", "-fno-plt"],
+    "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fexceptions"],
+    "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fno-rtti", "-fvisibility=hidden"]
+  },
+  "targets": [
+    {
+      # The engine as one unit that progress may run in an interrupt handler: see native/engine_unit.cc.
+      "target_name": "engine",
+      "type": "static_library",
+      "standalone_static_library": 1,
+      "sources": ["native/engine_unit.cc"],
+      "cflags_cc": ["-O2", "-fPIC", "-fno-stack-protector", "-fno-threadsafe-statics"],
+      "conditions": [
+        ["target_arch=='x64'", {
+          "cflags_cc": ["-mgeneral-regs-only", "-minline-all-stringops", "-mstringop-strategy=rep_byte"]
+        }],
+        ["target_arch=='arm64'", {
+          "cflags_cc": ["-mgeneral-regs-only", "-fno-tree-loop-distribute-patterns"]
+        }]
+      ]
+    },
+    {
+      "target_name": "carillon",
+      "dependencies": ["engine"],
+      "sources": [
+        "native/binding/addon.cc",
+        "native/binding/environment.cc",
+        "native/binding/hub_object.cc",
+        "native/binding/machine.cc",
+        "native/binding/operations.cc",
+        "native/binding/progress.cc",
+        "native/binding/rank.cc",
+        "native/bootstrap/client.cc",
+        "native/bootstrap/hub.cc",
+        "native/bootstrap/segment.cc",
+        "native/drivers/copy.cc"
+      ],
+      "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
+      "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+      "cflags_cc": ["-O2", "-pthread"],
+      "ldflags": ["-Wl,-z,now", "-Wl,-z,relro", "-static-libgcc", "-static-libstdc++", "-Wl,--exclude-libs,ALL"]
+    },
+    {
+      "target_name": "carillon-exec",
+      "type": "executable",
+      "sources": ["native/launcher/carillon-exec.c"],
+      "cflags": ["-O2"]
+    }
+  ]
+}

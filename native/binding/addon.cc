@@ -1,0 +1,14 @@
+// The addon's entry: runs once in every thread that loads it. Everything a thread owns hangs on its environment; what
+// the process shares hangs on the rank (rank.h).
+#include <napi.h>
+
+#include "operations.h"
+
+static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  carillon::define_operations(env, exports);
+  carillon::define_hub(env, exports);
+  carillon::define_machine(env, exports);
+  return exports;
+}
+
+NODE_API_MODULE(carillon, Init)

@@ -1,0 +1,71 @@
+// One JavaScript thread: its completion queue, its requests, its place in its event loop, its teardown.
+// Responsible for waking that thread and for keeping it alive while requests are outstanding; not for what the requests
+// do (core) nor for reading arguments (operations.cc). Used by its own thread only, except where said.
+#pragma once
+
+#include <node_api.h>
+#include <uv.h>
+
+#include <cstdint>
+
+#include "../core/request.h"
+#include "rank.h"
+
+namespace carillon {
+
+struct Environment {
+  napi_env env = nullptr;
+  uv_loop_t* loop = nullptr;
+  Rank* rank = nullptr;
+  CompletionQueue queue;
+  int notify_descriptor = -1;      // written by whoever completes a request of this thread
+  volatile bool copies_wait = false;  // set under the guard by this thread's own leave: bodies wait to be copied
+
+  // Handles live on the heap: they outlast this object until libuv has closed them.
+  uv_poll_t* notify = nullptr;
+  uv_poll_t* bell = nullptr;
+  uv_prepare_t* prepare = nullptr;
+  uv_idle_t* idle = nullptr;
+  enum class BellPlace : uint8_t { none, asked, exclusive } bell_place = BellPlace::none;
+  uint32_t closing_handles = 0;
+
+  napi_ref queue_reference = nullptr, drain = nullptr;
+  napi_async_context context = nullptr;
+  napi_async_cleanup_hook_handle cleanup = nullptr;
+  bool ending = false;
+
+  // Requests by index, in chunks that never move.
+  static constexpr uint32_t kChunk = 64;
+  Request** chunks = nullptr;
+  uint32_t chunk_count = 0;
+  Request* free_requests = nullptr;  // linked by next_submission
+
+  // Keep-alive.
+  uint32_t outstanding = 0, keeping_alive = 0;
+  bool may_keep_alive = true, referenced = false;
+
+  // Adaptive wait.
+  bool adaptive = true;
+  uint32_t losses = 0;
+  uint64_t wait_again_at = 0, back_off = 0;
+  uint64_t waits_won = 0, waits_lost = 0, wakes = 0;
+};
+
+Environment* environment_of(napi_env);  // null before attach
+napi_status attach_environment(napi_env, napi_value queue, napi_value drain, bool adaptive);
+
+Request* allocate_request(Environment*);              // null: out of memory
+void free_request(Environment*, Request*);            // with all memory that hangs on it
+Request* request_at(Environment*, uint32_t index);    // null: no such index
+void count_outstanding(Environment*, Request*);       // after it was submitted
+void keep_alive(Environment*, Request*, bool);
+void update_reference(Environment*);
+void reap(Environment*);                              // frees what JavaScript has drained
+
+void watch_bell(Environment*);                        // this loop takes part in the rank's bell
+void after_leave(Environment*);                       // copies what is short, hands on what is long
+void detach_from_rank(Environment*);                  // ends all requests, gives the handle back
+
+uint64_t now_ns();
+
+}  // namespace carillon

@@ -1,0 +1,405 @@
+// What JavaScript calls on its environment: join, send, recv, cancel, take, adopt, leave.
+// Responsible for turning arguments into requests; the arguments were validated in TypeScript, so that what is wrong here
+// is a bug of the package: it throws an internal error and does nothing. No protocol logic.
+#include "operations.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <new>
+
+#include "environment.h"
+
+namespace carillon {
+namespace {
+
+constexpr uint32_t kParts = 64;
+constexpr int32_t kDone = -1, kFailed = -16;
+enum Flag : uint32_t { synchronous = 1, stable = 2 };
+
+napi_value fail(napi_env env, const char* what) {
+  napi_throw_error(env, "ERR_CARILLON_INTERNAL", what);
+  return nullptr;
+}
+
+napi_value number(napi_env env, int64_t value) {
+  napi_value result;
+  napi_create_int64(env, value, &result);
+  return result;
+}
+
+template <size_t count>
+bool arguments(napi_env env, napi_callback_info info, napi_value (&values)[count]) {
+  size_t given = count;
+  return napi_get_cb_info(env, info, &given, values, nullptr, nullptr) == napi_ok && given == count;
+}
+
+// A typed array or DataView, over shared memory or not. False: it is neither.
+bool view_of(napi_env env, napi_value value, Part* part) {
+  napi_typedarray_type type;
+  size_t length;
+  void* data;
+  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) == napi_ok) {
+    static constexpr uint8_t shifts[] = {0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 3};
+    size_t shift = static_cast<size_t>(type) < sizeof shifts ? shifts[type] : 1;  // the one after these: Float16Array
+    *part = {static_cast<unsigned char*>(data), length << shift};
+    return true;
+  }
+  if (napi_get_dataview_info(env, value, &length, &data, nullptr, nullptr) != napi_ok) return false;
+  *part = {static_cast<unsigned char*>(data), length};
+  return true;
+}
+
+// A view, or an array of at most kParts views.
+bool parts_of(napi_env env, napi_value value, Part* parts, uint32_t* count) {
+  *count = 1;
+  if (view_of(env, value, parts)) return true;
+  if (napi_get_array_length(env, value, count) != napi_ok || *count > kParts) return false;
+  for (uint32_t i = 0; i < *count; ++i) {
+    napi_value element;
+    if (napi_get_element(env, value, i, &element) != napi_ok || !view_of(env, element, &parts[i])) return false;
+  }
+  return true;
+}
+
+void gather(unsigned char* to, const Part* parts, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) {
+    if (parts[i].bytes) memcpy(to, parts[i].data, parts[i].bytes);
+    to += parts[i].bytes;
+  }
+}
+
+napi_value post(Environment* e, Request* r) {
+  count_outstanding(e, r);
+  uint32_t index = r->index;  // another thread may have completed it when submit returns
+  e->rank->engine.submit(r, &e->queue);
+  after_leave(e);
+  return number(e->env, index);
+}
+
+napi_value attach(napi_env env, napi_callback_info info) {
+  napi_value a[3];
+  bool adaptive;
+  if (!arguments(env, info, a) || napi_get_value_bool(env, a[2], &adaptive) != napi_ok) return fail(env, "attach");
+  if (environment_of(env)) return fail(env, "attached already");
+  if (attach_environment(env, a[0], a[1], adaptive) != napi_ok) return fail(env, "this thread cannot be attached");
+  return nullptr;
+}
+
+napi_value join(napi_env env, napi_callback_info info) {
+  napi_value a[3];
+  char address[128];
+  size_t length;
+  uint32_t rank, size;
+  Environment* e = environment_of(env);
+  if (!e || e->rank || !arguments(env, info, a) ||
+      napi_get_value_string_utf8(env, a[0], address, sizeof address, &length) != napi_ok ||
+      napi_get_value_uint32(env, a[1], &rank) != napi_ok || napi_get_value_uint32(env, a[2], &size) != napi_ok)
+    return fail(env, "join");
+  bootstrap::Refusal refusal = bootstrap::Refusal::none;
+  Request* r = allocate_request(e);
+  if (!r) return fail(env, "out of memory");
+  e->rank = acquire_rank(address, rank, size, &refusal);
+  if (!e->rank) {
+    free_request(e, r);
+    return number(env, kFailed - static_cast<int32_t>(refusal));
+  }
+  watch_bell(e);
+  count_outstanding(e, r);
+  Engine& engine = e->rank->engine;
+  enter_waiting(engine);
+  e->queue.known.append(r);
+  switch (e->rank->state.load()) {
+    case Rank::State::joined: engine.complete(r, Status::ok); break;
+    case Rank::State::joining: e->rank->joiners.append(r); break;
+    case Rank::State::refused:
+      r->from = static_cast<int32_t>(e->rank->refusal.rank);
+      r->detail = static_cast<int32_t>(e->rank->refusal.refusal);
+      r->code = e->rank->refusal.code;
+      r->signal = e->rank->refusal.signal;
+      engine.complete(r, Status::refused);
+  }
+  uint32_t index = r->index;
+  engine.leave(&e->queue);
+  after_leave(e);
+  return number(env, index);
+}
+
+napi_value joined(napi_env env, napi_callback_info) {
+  napi_value result, value;
+  Rank* rank = current_rank();
+  if (!rank) {
+    napi_get_null(env, &result);
+    return result;
+  }
+  napi_create_object(env, &result);
+  napi_create_uint32(env, rank->rank, &value);
+  napi_set_named_property(env, result, "rank", value);
+  napi_create_uint32(env, rank->size, &value);
+  napi_set_named_property(env, result, "size", value);
+  return result;
+}
+
+napi_value left(napi_env env, napi_callback_info) {
+  napi_value result;
+  napi_get_boolean(env, has_left(), &result);
+  return result;
+}
+
+// Where this rank runs: a peer on the same processor does not wait awake for it.
+void publish_processor(Rank* rank) {
+  uint32_t processor = static_cast<uint32_t>(sched_getcpu()) + 1;
+  auto& word = rank->header()->processor;
+  if (word.load(std::memory_order_relaxed) != processor) word.store(processor, std::memory_order_relaxed);
+}
+
+napi_value send_to_oneself(Environment* e, int32_t tag, uint32_t context, uint32_t encoding, uint32_t flags,
+                           const Part* parts, uint32_t count, uint64_t bytes) {
+  void* memory = malloc(sizeof(Parcel) + bytes);
+  Request* sender = memory && flags & synchronous ? allocate_request(e) : nullptr;
+  if (!memory || (flags & synchronous && !sender)) {
+    free(memory);
+    return number(e->env, kFailed - static_cast<int32_t>(Status::out_of_memory));
+  }
+  auto* parcel = new (memory) Parcel;
+  gather(parcel->body(), parts, count);
+  Block& b = parcel->envelope;
+  b.parcel = parcel;
+  b.bytes = bytes;
+  b.source = static_cast<int32_t>(e->rank->rank);
+  b.tag = tag;
+  b.context = context;
+  b.encoding = encoding;
+  parcel->submission_kind = SubmissionKind::parcel;
+  parcel->sender = sender;
+  uint32_t index = 0;
+  if (sender) {
+    sender->is_send = true;
+    sender->peer = b.source;
+    index = sender->index;
+    count_outstanding(e, sender);
+  }
+  e->rank->engine.submit(parcel, &e->queue);
+  after_leave(e);
+  return number(e->env, sender ? int64_t{index} : kDone);
+}
+
+napi_value send(napi_env env, napi_callback_info info) {
+  napi_value a[6];
+  int32_t dest, tag;
+  uint32_t context, encoding, flags, count;
+  Part parts[kParts];
+  Environment* e = environment_of(env);
+  if (!e || !e->rank || !arguments(env, info, a) || napi_get_value_int32(env, a[0], &dest) != napi_ok ||
+      napi_get_value_int32(env, a[1], &tag) != napi_ok || napi_get_value_uint32(env, a[2], &context) != napi_ok ||
+      napi_get_value_uint32(env, a[3], &encoding) != napi_ok || napi_get_value_uint32(env, a[4], &flags) != napi_ok ||
+      dest < 0 || dest >= static_cast<int32_t>(e->rank->size) || tag < 0 || !parts_of(env, a[5], parts, &count))
+    return fail(env, "send");
+  Engine& engine = e->rank->engine;
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < count; ++i) bytes += parts[i].bytes;
+  if (bytes > engine.limits().max_message) return fail(env, "message too large");
+  if (dest == static_cast<int32_t>(e->rank->rank))
+    return send_to_oneself(e, tag, context, encoding, flags, parts, count, bytes);
+
+  publish_processor(e->rank);
+  if (!(flags & synchronous) && bytes <= engine.limits().eager_bytes && engine.try_enter()) {
+    Status failure = Status::ok;
+    Sent sent = engine.send_now(dest, tag, context, encoding, parts, count, &failure);
+    engine.leave(&e->queue);
+    after_leave(e);
+    if (sent == Sent::done) return number(env, kDone);
+    if (sent == Sent::failed) return number(env, kFailed - static_cast<int32_t>(failure));
+  }
+  // It has to wait or to be pulled: from memory that cannot vanish.
+  Request* r = allocate_request(e);
+  unsigned char* memory = nullptr;
+  if (r && flags & stable && count == 1) {
+    memory = const_cast<unsigned char*>(parts[0].data);
+  } else if (r && bytes <= inline_bytes) {
+    memory = r->inlined;
+    gather(memory, parts, count);
+  } else if (r) {
+    r->owned = malloc(bytes);
+    memory = static_cast<unsigned char*>(r->owned);
+    if (memory) gather(memory, parts, count);
+  }
+  if (!r || (bytes > 0 && !memory)) {
+    if (r) free_request(e, r);
+    return number(env, kFailed - static_cast<int32_t>(Status::out_of_memory));
+  }
+  r->submission_kind = SubmissionKind::send;
+  r->is_send = true;
+  r->synchronous = flags & synchronous;
+  r->peer = dest;
+  r->tag = tag;
+  r->context = context;
+  r->encoding = encoding;
+  r->memory = memory;
+  r->bytes = bytes;
+  return post(e, r);
+}
+
+napi_value recv(napi_env env, napi_callback_info info) {
+  napi_value a[5];
+  int32_t source, tag;
+  uint32_t context;
+  int64_t capacity;
+  Environment* e = environment_of(env);
+  if (!e || !e->rank || !arguments(env, info, a) || napi_get_value_int32(env, a[0], &source) != napi_ok ||
+      napi_get_value_int32(env, a[1], &tag) != napi_ok || napi_get_value_uint32(env, a[2], &context) != napi_ok ||
+      napi_get_value_int64(env, a[3], &capacity) != napi_ok || source < any_source ||
+      source >= static_cast<int32_t>(e->rank->size) || tag < any_tag)
+    return fail(env, "recv");
+  Part into = {nullptr, capacity < 0 ? UINT64_MAX : static_cast<uint64_t>(capacity)};
+  napi_valuetype given;
+  napi_typeof(env, a[4], &given);
+  if (given != napi_undefined && !view_of(env, a[4], &into)) return fail(env, "recv: into");
+  Request* r = allocate_request(e);
+  if (!r) return fail(env, "out of memory");
+  r->submission_kind = SubmissionKind::receive;
+  r->is_send = false;
+  r->peer = source;
+  r->tag = tag;
+  r->context = context;
+  r->memory = into.bytes > 0 ? const_cast<unsigned char*>(into.data) : nullptr;
+  r->bytes = into.bytes;
+  return post(e, r);
+}
+
+Request* request_argument(napi_env env, Environment* e, napi_value value) {
+  uint32_t index;
+  if (!e || napi_get_value_uint32(env, value, &index) != napi_ok) return nullptr;
+  Request* r = request_at(e, index);
+  return r && r->state != RequestState::idle ? r : nullptr;
+}
+
+napi_value cancel(napi_env env, napi_callback_info info) {
+  napi_value a[1], result;
+  Environment* e = environment_of(env);
+  if (!arguments(env, info, a)) return fail(env, "cancel");
+  Request* r = request_argument(env, e, a[0]);
+  bool cancelled = false;
+  if (r && e->rank) {
+    enter_waiting(e->rank->engine);
+    cancelled = e->rank->engine.cancel(r);
+    e->rank->engine.leave(&e->queue);
+    after_leave(e);
+  }
+  napi_get_boolean(env, cancelled, &result);
+  return result;
+}
+
+napi_value take(napi_env env, napi_callback_info info) {
+  napi_value a[2];
+  Part target;
+  Environment* e = environment_of(env);
+  if (!arguments(env, info, a)) return fail(env, "take");
+  Request* r = request_argument(env, e, a[0]);
+  if (!r || r->state != RequestState::completed || !view_of(env, a[1], &target) || target.bytes != r->got_bytes)
+    return fail(env, "take");
+  const unsigned char* body = r->parcel  ? r->parcel->body()
+                              : r->block ? r->block->body()
+                              : r->stage ? r->stage
+                                         : nullptr;
+  if (!body) return fail(env, "take: nothing there");
+  if (target.bytes) memcpy(const_cast<unsigned char*>(target.data), body, target.bytes);
+  return nullptr;
+}
+
+napi_value adopt(napi_env env, napi_callback_info info) {
+  napi_value a[1], result;
+  Environment* e = environment_of(env);
+  if (!arguments(env, info, a)) return fail(env, "adopt");
+  Request* r = request_argument(env, e, a[0]);
+  if (!r || r->state != RequestState::completed || !r->stage) return fail(env, "adopt");
+  napi_status status = napi_create_external_arraybuffer(
+      env, r->stage, r->got_bytes, [](napi_env, void* memory, void*) { free(memory); }, nullptr, &result);
+  if (status == napi_ok) {
+    r->stage = nullptr;
+    return result;
+  }
+  // A runtime that forbids external memory (Electron): a copy, and the stage goes with the request.
+  void* copy;
+  if (napi_create_arraybuffer(env, r->got_bytes, &copy, &result) != napi_ok) return nullptr;
+  memcpy(copy, r->stage, r->got_bytes);
+  return result;
+}
+
+napi_value reference(napi_env env, napi_callback_info info) {
+  napi_value a[2];
+  bool keeps;
+  Environment* e = environment_of(env);
+  if (!arguments(env, info, a) || napi_get_value_bool(env, a[1], &keeps) != napi_ok) return fail(env, "reference");
+  if (Request* r = request_argument(env, e, a[0])) keep_alive(e, r, keeps);
+  return nullptr;
+}
+
+napi_value reference_all(napi_env env, napi_callback_info info) {
+  napi_value a[1];
+  Environment* e = environment_of(env);
+  if (!e || !arguments(env, info, a) || napi_get_value_bool(env, a[0], &e->may_keep_alive) != napi_ok)
+    return fail(env, "referenceAll");
+  update_reference(e);
+  return nullptr;
+}
+
+napi_value leave(napi_env env, napi_callback_info) {
+  if (Environment* e = environment_of(env)) detach_from_rank(e);
+  return nullptr;
+}
+
+napi_value goodbye(napi_env, napi_callback_info) {
+  if (Rank* rank = current_rank())
+    if (rank->state.load() == Rank::State::joined) say_goodbye(rank);
+  return nullptr;
+}
+
+napi_value stats(napi_env env, napi_callback_info) {
+  napi_value result;
+  napi_create_object(env, &result);
+  Environment* e = environment_of(env);
+  if (!e || !e->rank) return result;
+  const Counters& c = e->rank->engine.counters();
+  const struct {
+    const char* name;
+    uint64_t value;
+  } rows[] = {
+      {"eagerSent", c.eager_sent},   {"offersSent", c.offers_sent},       {"bytesSent", c.bytes_sent},
+      {"localSent", c.local_sent},   {"received", c.received},            {"bytesReceived", c.bytes_received},
+      {"rings", c.rings},            {"escalations", c.escalations},      {"unexpected", c.unexpected},
+      {"queued", c.queued},          {"waitsWon", e->waits_won},          {"waitsLost", e->waits_lost},
+      {"wakes", e->wakes},           {"outstanding", e->outstanding},
+  };
+  for (const auto& row : rows) {
+    napi_value value;
+    napi_create_double(env, static_cast<double>(row.value), &value);
+    napi_set_named_property(env, result, row.name, value);
+  }
+  return result;
+}
+
+}  // namespace
+
+void define_operations(napi_env env, napi_value exports) {
+  const struct {
+    const char* name;
+    napi_callback function;
+  } functions[] = {
+      {"attach", attach}, {"join", join},           {"joined", joined},     {"left", left},
+      {"send", send},     {"recv", recv},           {"cancel", cancel},     {"take", take},
+      {"adopt", adopt},   {"reference", reference}, {"referenceAll", reference_all},
+      {"leave", leave},   {"goodbye", goodbye},     {"stats", stats},
+  };
+  for (const auto& f : functions) {
+    napi_value function;
+    napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.function, nullptr, &function);
+    napi_set_named_property(env, exports, f.name, function);
+  }
+  napi_value most;
+  napi_create_double(env, static_cast<double>(Limits{}.max_message), &most);
+  napi_set_named_property(env, exports, "maxMessageBytes", most);
+}
+
+}  // namespace carillon

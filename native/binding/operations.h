@@ -1,0 +1,12 @@
+// The functions that JavaScript calls, as declared in src/native.ts.
+#pragma once
+
+#include <node_api.h>
+
+namespace carillon {
+
+void define_operations(napi_env, napi_value exports);   // operations.cc
+void define_hub(napi_env, napi_value exports);          // hub_object.cc
+void define_machine(napi_env, napi_value exports);      // machine.cc
+
+}  // namespace carillon

@@ -1,0 +1,190 @@
+// The progress thread: sleeps in epoll on bell, escalation, nudge, timer and hub; makes progress when it is woken, copies
+// long bodies, hears of peers that leave or die. Also the one routine by which any thread copies a body.
+// Not responsible for what progress is (core/engine.cc).
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "rank.h"
+#include "../doorbell/system_call.h"
+
+namespace carillon {
+namespace {
+
+enum Source : uint32_t { bell, escalation, nudge, timer, hub };
+
+bool watch(Rank* r, int descriptor, uint32_t events, Source source) {
+  epoll_event event = {};
+  event.events = events;
+  event.data.u32 = source;
+  return epoll_ctl(r->epoll, EPOLL_CTL_ADD, descriptor, &event) == 0;
+}
+
+void drain_counter(int descriptor) {
+  uint64_t count;
+  (void)!read(descriptor, &count, sizeof count);
+}
+
+void connect_peers(Rank* r) {
+  for (uint32_t i = 0; i < r->size; ++i) {
+    if (i == r->rank) continue;
+    bootstrap::PeerDescriptors& d = r->descriptors[i];
+    shm::ShmPort* port = &r->ports[i];
+    r->mapped[i] = bootstrap::segment_map_peer(d.segment, r->segment.bytes, &r->mapped_bytes[i]);
+    if (d.segment >= 0) close(d.segment);
+    d.segment = -1;
+    port->pid = d.pid;
+    port->process = d.process;
+    port->copy = copy_from_process;
+    if (r->mapped[i] && shm::connect(port, r->segment.base, r->mapped[i], r->mapped_bytes[i], i))
+      r->engine.connect(i, &shm::driver, port, {d.bell, d.escalation});
+    else
+      r->engine.refuse_peer(i);
+  }
+}
+
+void settle_joiners(Rank* r, Status status) {
+  while (Request* request = r->joiners.pop()) {
+    request->from = static_cast<int32_t>(r->refusal.rank);
+    request->detail = static_cast<int32_t>(r->refusal.refusal);
+    request->code = r->refusal.code;
+    request->signal = r->refusal.signal;
+    r->engine.complete(request, status);
+  }
+}
+
+// The launcher has ended and so do its ranks: SIGTERM, so that the program may still say something, then SIGKILL.
+void end_with_launcher(Rank* r) {
+  if (r->leaving.load()) return;
+  kill(getpid(), SIGTERM);
+  epoll_event unused;
+  int only_time = epoll_create1(EPOLL_CLOEXEC);
+  epoll_wait(only_time, &unused, 1, 1500);
+  close(only_time);
+  if (!r->leaving.load() && !r->stop.load()) kill(getpid(), SIGKILL);
+}
+
+void hear_hub(Rank* r) {
+  for (;;) {
+    bootstrap::Event event = bootstrap::client_next(r->client);
+    if (event.kind == bootstrap::EventKind::again) return;
+    if (event.kind == bootstrap::EventKind::peer) {
+      r->descriptors[event.rank] = event.peer;
+      continue;
+    }
+    bool gone = event.kind == bootstrap::EventKind::hub_gone || event.kind == bootstrap::EventKind::refused;
+    if (gone) epoll_ctl(r->epoll, EPOLL_CTL_DEL, bootstrap::client_descriptor(r->client), nullptr);
+    bool launcher_ended = gone && r->state.load() == Rank::State::joined;
+
+    enter_waiting(r->engine);
+    switch (event.kind) {
+      case bootstrap::EventKind::joined:
+        connect_peers(r);
+        r->state.store(Rank::State::joined);
+        settle_joiners(r, Status::ok);
+        break;
+      case bootstrap::EventKind::peer_left:
+        r->engine.end_peer(event.rank, Ending::closed);
+        break;
+      case bootstrap::EventKind::peer_lost:
+        r->engine.end_peer(event.rank, Ending::lost);
+        break;
+      default:
+        if (launcher_ended) break;
+        r->refusal = event;
+        if (event.kind == bootstrap::EventKind::hub_gone) r->refusal.refusal = bootstrap::Refusal::hub_gone;
+        r->state.store(Rank::State::refused);
+        settle_joiners(r, Status::refused);
+    }
+    r->engine.leave(nullptr);
+    if (launcher_ended) end_with_launcher(r);
+    if (gone) return;
+  }
+}
+
+void* run(void* argument) {
+  auto* r = static_cast<Rank*>(argument);
+  while (!r->stop.load(std::memory_order_acquire)) {
+    epoll_event events[8];
+    int count = epoll_wait(r->epoll, events, 8, -1);
+    for (int i = 0; i < count; ++i) {
+      switch (events[i].data.u32) {
+        case bell: drain_counter(r->bell); break;
+        case escalation: drain_counter(r->escalation); break;
+        case nudge: drain_counter(r->nudge); break;
+        case timer:
+          drain_counter(r->timer);
+          enter_waiting(r->engine);
+          r->engine.timer_fired();
+          r->engine.leave(nullptr);
+          break;
+        case hub: hear_hub(r); break;
+      }
+    }
+    r->engine.poll(nullptr);
+    // The bell is not heard while a body is copied, so look after each part.
+    while (!r->stop.load(std::memory_order_acquire) && copy_one(r, UINT64_MAX, nullptr)) r->engine.poll(nullptr);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+bool copy_one(Rank* r, uint64_t most, CompletionQueue* own) {
+  // If somebody else holds the guard, it hears of what waits when it leaves.
+  if (!r->engine.try_enter()) return false;
+  Request* request = r->engine.next_pull(most);
+  r->engine.leave(own);
+  if (!request) return false;
+  if (!request->landing) {
+    if (request->stage) free(request->stage);
+    request->stage = static_cast<unsigned char*>(malloc(request->got_bytes));
+    request->stage_bytes = request->got_bytes;
+    request->landing = request->stage;
+  }
+  Pull result = Pull::unreadable;
+  if (request->landing) {
+    do result = r->engine.pull(request);
+    while (result == Pull::more && own && !request->abandon.load(std::memory_order_relaxed));
+  }
+  request->submission_kind = SubmissionKind::pulled;
+  request->pull_result = static_cast<uint8_t>(result);
+  r->engine.submit(request, own);
+  return true;
+}
+
+void nudge_progress(Rank* r) { signal_descriptor(r->nudge); }
+
+void register_bell_last(Rank* r) {
+  pthread_mutex_lock(&r->bell_order);
+  epoll_ctl(r->epoll, EPOLL_CTL_DEL, r->bell, nullptr);
+  watch(r, r->bell, EPOLLIN | EPOLLEXCLUSIVE, bell);
+  pthread_mutex_unlock(&r->bell_order);
+}
+
+bool start_progress(Rank* r) {
+  bool watched = watch(r, r->bell, EPOLLIN | EPOLLEXCLUSIVE, bell) && watch(r, r->escalation, EPOLLIN, escalation) &&
+                 watch(r, r->nudge, EPOLLIN, nudge) && watch(r, r->timer, EPOLLIN, timer);
+  if (watched && r->client) watched = watch(r, bootstrap::client_descriptor(r->client), EPOLLIN, hub);
+  if (!watched) return false;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are JavaScript's
+  r->thread_runs = pthread_create(&r->thread, nullptr, run, r) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (r->thread_runs) pthread_setname_np(r->thread, "carillon");
+  return r->thread_runs;
+}
+
+void stop_progress(Rank* r) {
+  if (!r->thread_runs) return;
+  r->stop.store(true, std::memory_order_release);
+  nudge_progress(r);
+  pthread_join(r->thread, nullptr);
+  r->thread_runs = false;
+}
+
+}  // namespace carillon

@@ -1,0 +1,72 @@
+// The rank: what one process is in a world. Engine, segment, peers, descriptors, and the counted handles of its threads.
+// Responsible for their life, from the first thread that joins to the last that leaves; not for a thread's own things
+// (environment.h) nor for what the progress thread does (progress.cc).
+#pragma once
+
+#include <pthread.h>
+
+#include <atomic>
+#include <cstdint>
+
+#include "../bootstrap/client.h"
+#include "../bootstrap/segment.h"
+#include "../core/engine.h"
+#include "../drivers/shm.h"
+
+namespace carillon {
+
+struct Rank {
+  enum class State : uint8_t { joining, joined, refused };
+
+  Engine engine;
+  uint32_t rank = 0, size = 1;
+  std::atomic<State> state{State::joining};
+  bootstrap::Event refusal = {};
+  RequestList joiners;            // guard's holder: join requests that wait for the table
+  uint32_t handles = 0;           // under the registry's mutex
+
+  bootstrap::Segment segment;
+  Peer* peers = nullptr;
+  shm::ShmPort* ports = nullptr;
+  bootstrap::PeerDescriptors* descriptors = nullptr;
+  const unsigned char** mapped = nullptr;
+  size_t* mapped_bytes = nullptr;
+  Matcher::Bins* bins = nullptr;
+  unsigned char* pool = nullptr;
+  size_t pool_bytes = 0;
+  bootstrap::Client* client = nullptr;
+
+  int bell = -1, escalation = -1, nudge = -1, timer = -1, epoll = -1;
+  pthread_t thread = {};
+  bool thread_runs = false;
+  std::atomic<bool> stop{false};
+  std::atomic<bool> leaving{false};
+  pthread_mutex_t bell_order = PTHREAD_MUTEX_INITIALIZER;
+
+  shm::Header* header() { return shm::header(segment.base); }
+};
+
+// The process's rank, or null. Threads that hold a handle may use it.
+Rank* current_rank();
+// A counted handle; creates the rank when this is the first. Null with *refusal (and errno for protocol) set.
+Rank* acquire_rank(const char* address, uint32_t rank, uint32_t size, bootstrap::Refusal* refusal);
+// The last one says goodbye, ends the progress thread (waits for a chunk at most) and frees everything.
+void release_rank(Rank*);
+// Goodbye without teardown, for the end of the process.
+void say_goodbye(Rank*);
+// True once this process has left a launched world: it cannot come back.
+bool has_left();
+
+// Threads, never handlers: enters the guard, waiting for its holder (microseconds).
+void enter_waiting(Engine&);
+
+// progress.cc
+bool start_progress(Rank*);
+void stop_progress(Rank*);
+void nudge_progress(Rank*);
+// The bell's place in the progress thread's epoll set, last of all loops: the kernel asks waiters in order of arrival.
+void register_bell_last(Rank*);
+// Copies one waiting body of at most `most` bytes. False: none.
+bool copy_one(Rank*, uint64_t most, CompletionQueue* own);
+
+}  // namespace carillon

@@ -1,0 +1,70 @@
+// Completion records: how the end of a request reaches its JavaScript thread. Layout: Queue in src/native.ts.
+#include "bytes.h"
+#include "engine.h"
+
+namespace carillon {
+
+namespace {
+
+constexpr uint32_t kCapacity = 512, kHead = 0, kRecords = 32, kRecordWords = 32, kInline = 16;
+
+std::atomic<uint32_t>& word(uint32_t* words, uint32_t index) {
+  return *reinterpret_cast<std::atomic<uint32_t>*>(words + index);
+}
+
+}  // namespace
+
+bool Engine::has_record(const CompletionQueue* queue) const {
+  return queue->head - queue->reaped.load(std::memory_order_acquire) < kCapacity;
+}
+
+void Engine::complete(Request* r, Status status) {
+  r->state = RequestState::completed;
+  r->status = status;
+  r->queue->known.remove(r);
+  emit(r);
+}
+
+void Engine::emit(Request* r) {
+  CompletionQueue* queue = r->queue;
+  if (!queue->waiting.empty() || !has_record(queue)) {
+    queue->waiting.append(r);
+    queue->waits.store(queue->waits.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  } else {
+    write_record(r);
+  }
+  if (!queue->dirty) {
+    queue->dirty = true;
+    queue->next_dirty = dirty_;
+    dirty_ = queue;
+  }
+}
+
+void Engine::refill(CompletionQueue* queue) {
+  while (!queue->waiting.empty() && has_record(queue)) {
+    write_record(queue->waiting.pop());
+    queue->waits.store(queue->waits.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+  }
+}
+
+void Engine::write_record(Request* r) {
+  CompletionQueue* queue = r->queue;
+  uint32_t* record = queue->words + kRecords + queue->head % kCapacity * kRecordWords;
+  record[0] = r->index;
+  record[1] = static_cast<uint32_t>(r->status);
+  record[2] = static_cast<uint32_t>(r->from);
+  record[3] = static_cast<uint32_t>(r->got_tag);
+  record[4] = r->got_encoding;
+  record[5] = static_cast<uint32_t>(r->storage);
+  record[6] = static_cast<uint32_t>(r->got_bytes);
+  record[7] = static_cast<uint32_t>(r->got_bytes >> 32);
+  record[8] = static_cast<uint32_t>(r->detail);
+  record[9] = static_cast<uint32_t>(r->code);
+  record[10] = static_cast<uint32_t>(r->signal);
+  if (r->storage == Storage::in_record) copy_bytes(record + kInline, r->inlined, r->got_bytes);
+  queue->emitted[queue->head % kCapacity] = r;
+  CARILLON_STEP("completion.publish");
+  word(queue->words, kHead).store(++queue->head, std::memory_order_seq_cst);  // pairs with JavaScript's Atomics.load
+}
+
+}  // namespace carillon

@@ -1,0 +1,335 @@
+// The engine's frame: entering and leaving, progress, rings, endings. Protocols are in send.cc and receive.cc.
+#include "engine.h"
+
+namespace carillon {
+
+namespace {
+constexpr int kRounds = 16;  // looks before a holder hands the rest to the progress thread
+}
+
+void Engine::init(uint32_t rank, uint32_t size, Peer* peers, Matcher::Bins* bins, unsigned char* pool,
+                  size_t pool_bytes, std::atomic<uint64_t>* attention, const Doorbell* doorbell,
+                  const Platform& platform, const Limits& limits) {
+  rank_ = rank;
+  size_ = size;
+  peers_ = peers;
+  for (uint32_t i = 0; i < size; ++i) peers_[i].rank = i;
+  matcher_.init(bins);
+  pool_.init(pool, pool_bytes);
+  attention_.bind(attention);
+  doorbell_ = doorbell;
+  platform_ = platform;
+  limits_ = limits;
+  attention_.arm();
+}
+
+bool Engine::try_enter() {
+  if (!guard_.try_enter()) return false;
+  if (!submissions_.empty()) run_submissions();  // before anything the caller does, else order breaks
+  return true;
+}
+
+// Rings go out and threads are told before the guard is let go: both lists are the holder's.
+void Engine::settle(CompletionQueue* own) {
+  for (uint32_t i = 0; i < size_; ++i)
+    if (peers_[i].touched) ring(peers_[i]);
+  while (dirty_) {
+    CompletionQueue* queue = dirty_;
+    dirty_ = queue->next_dirty;
+    queue->dirty = false;
+    if (queue != own) platform_.notify(platform_.self, queue);
+  }
+  if (!pulls_.empty()) platform_.copies(platform_.self, own);
+}
+
+void Engine::leave(CompletionQueue* own) {
+  for (int round = 0;; ++round) {
+    settle(own);
+    if (attention_.awake() || retry_) {
+      // Arm, then look once more: a sender that published before it saw us armed is seen here.
+      attention_.arm();
+      if (look()) {
+        if (round < kRounds) {
+          progress();
+          continue;
+        }
+        platform_.more(platform_.self);
+      }
+    }
+    if (guard_.try_leave()) return;
+    guard_.take_pending();
+    progress();
+  }
+}
+
+void Engine::submit(Submission* submission, CompletionQueue* own) {
+  if (try_enter()) {
+    accept_submission(submission);
+    leave(own);
+    return;
+  }
+  submissions_.push(submission);
+  if (!guard_.enter_or_leave_pending()) return;
+  run_submissions();
+  leave(own);
+}
+
+void Engine::poll(CompletionQueue* own) {
+  if (!guard_.enter_or_leave_pending()) return;
+  progress();
+  leave(own);
+}
+
+void Engine::step(CompletionQueue* own) {
+  guard_.take_pending();
+  progress();
+  settle(own);
+}
+
+void Engine::run_submissions() {
+  for (Submission* s = submissions_.take_all(); s;) {
+    Submission* next = s->next_submission;
+    accept_submission(s);
+    s = next;
+  }
+}
+
+void Engine::accept_submission(Submission* s) {
+  switch (s->submission_kind) {
+    case SubmissionKind::send: {
+      auto* r = static_cast<Request*>(s);
+      r->queue->known.append(r);
+      enqueue(r);
+      break;
+    }
+    case SubmissionKind::receive: {
+      auto* r = static_cast<Request*>(s);
+      r->queue->known.append(r);
+      r->sequence = matcher_.next_sequence();
+      match_or_post(r);
+      break;
+    }
+    case SubmissionKind::parcel:
+      deliver_parcel(static_cast<Parcel*>(s));
+      break;
+    case SubmissionKind::pulled: {
+      auto* r = static_cast<Request*>(s);
+      pulled(r, static_cast<Pull>(r->pull_result));
+      break;
+    }
+  }
+}
+
+void Engine::progress() {
+  attention_.wake();
+  run_submissions();
+  collect_returned();
+  if (retry_) {
+    retry_ = false;
+    for (uint32_t i = 0; i < size_; ++i) peers_[i].stalled = false;
+  }
+  for (uint32_t i = 0; i < size_; ++i) {
+    Peer& p = peers_[i];
+    if (!p.driver || p.ended) continue;
+    if (p.ending == Ending::none && p.port->closed->load(std::memory_order_seq_cst)) p.ending = Ending::closed;
+    receive(p);
+    outcomes(p);
+    if (!p.line.empty()) flush(p);
+    if (p.driver->publish(p.port)) p.touched = true;
+    if (p.ending != Ending::none && !p.stalled && !p.driver->look(p.port)) finalize(p);
+    if (p.ending == Ending::protocol) finalize(p);
+  }
+}
+
+bool Engine::look() const {
+  if (!submissions_.empty() || retry_) return true;
+  for (uint32_t i = 0; i < size_; ++i) {
+    const Peer& p = peers_[i];
+    if (!p.driver || p.ended) continue;
+    if (!p.stalled && p.driver->look(p.port)) return true;
+    if (p.ending == Ending::none && p.port->closed->load(std::memory_order_seq_cst)) return true;
+  }
+  return false;
+}
+
+void Engine::ring(Peer& p) {
+  p.touched = false;
+  if (p.ended) return;
+  CARILLON_STEP("engine.attention.load");
+  uint64_t attention = p.port->attention->load(std::memory_order_seq_cst);
+  uint64_t epoch = Attention::epoch(attention);
+  if (!Attention::asleep(attention) || epoch == p.rung_epoch) return;
+  p.rung_epoch = epoch;
+  p.rung_tick = tick_;
+  ++counters_.rings;
+  CARILLON_STEP("engine.ring");
+  doorbell_->ring(&p.bell);
+  if (!timer_running_) {
+    timer_running_ = true;
+    platform_.start_timer(platform_.self);
+  }
+}
+
+// A ring that was not answered for a whole interval is rung once more, at the progress thread.
+void Engine::timer_fired() {
+  timer_running_ = false;
+  bool again = false;
+  for (uint32_t i = 0; i < size_; ++i) {
+    Peer& p = peers_[i];
+    if (!p.driver || p.ended || p.rung_epoch == 0 || p.escalated_epoch == p.rung_epoch) continue;
+    uint64_t attention = p.port->attention->load(std::memory_order_seq_cst);
+    if (!Attention::asleep(attention) || Attention::epoch(attention) != p.rung_epoch) continue;
+    if (p.rung_tick == tick_) {
+      again = true;  // rung less than an interval ago
+      continue;
+    }
+    p.escalated_epoch = p.rung_epoch;
+    ++counters_.escalations;
+    CARILLON_STEP("engine.escalate");
+    doorbell_->escalate(&p.bell);
+  }
+  ++tick_;
+  if (again) {
+    timer_running_ = true;
+    platform_.start_timer(platform_.self);
+  }
+}
+
+void Engine::connect(uint32_t rank, const Driver* driver, Port* port, const BellTarget& bell) {
+  Peer& p = peers_[rank];
+  p.driver = driver;
+  p.port = port;
+  p.bell = bell;
+  ++connected_;
+}
+
+void Engine::refuse_peer(uint32_t rank) {
+  Peer& p = peers_[rank];
+  p.ending = Ending::protocol;
+  p.ended = true;
+  any_lost_ = true;
+  ++connected_;
+  ++ended_;
+}
+
+void Engine::touch_all() {
+  for (uint32_t i = 0; i < size_; ++i)
+    if (peers_[i].driver && !peers_[i].ended) peers_[i].touched = true;
+}
+
+Status Engine::status_of(const Peer& p) const {
+  switch (p.ending) {
+    case Ending::lost: return Status::peer_lost;
+    case Ending::protocol: return Status::peer_protocol;
+    default: return Status::peer_closed;
+  }
+}
+
+void Engine::end_peer(uint32_t rank, Ending ending) {
+  Peer& p = peers_[rank];
+  if (!p.driver || p.ended || p.ending != Ending::none) return;
+  p.ending = ending;
+  progress();
+}
+
+// Everything the peer had committed is delivered: now end what only it could have completed.
+void Engine::finalize(Peer& p) {
+  if (p.ended) return;
+  p.ended = true;
+  ++ended_;
+  if (p.ending != Ending::closed) any_lost_ = true;
+  Status status = status_of(p);
+  while (Request* r = p.line.pop()) complete(r, status);
+  for (Request*& r : p.offers)
+    if (r) {
+      complete(r, status);
+      r = nullptr;
+    }
+  bool alone = ended_ == connected_ && connected_ + 1 == size_;
+  int32_t rank = static_cast<int32_t>(p.rank);
+  matcher_.each_unexpected([&](Block* b) {
+    if (!b->offer || b->source != rank) return;
+    matcher_.remove_unexpected(b);  // its body can come no more, and nobody was promised it
+    free_block(b);
+  });
+  matcher_.each_posted([&](Request* r) {
+    if (r->peer != rank && !(alone && r->peer == any_source)) return;
+    matcher_.withdraw(r);
+    r->from = rank;
+    complete(r, r->peer == rank || !any_lost_ ? status : Status::peer_lost);
+  });
+}
+
+bool Engine::cancel(Request* r) {
+  switch (r->state) {
+    case RequestState::posted:
+      matcher_.withdraw(r);
+      break;
+    case RequestState::queued: {
+      Peer& p = peers_[r->peer];
+      p.line.remove(r);
+      if (p.line.empty()) p.driver->block(p.port, false);
+      break;
+    }
+    case RequestState::offered: {
+      Peer& p = peers_[r->peer];
+      if (!p.driver->revoke(p.port, {r->slot, r->generation})) {
+        r->state = RequestState::revoking;
+        return false;
+      }
+      p.offers[r->slot] = nullptr;
+      break;
+    }
+    case RequestState::handed:
+      matcher_.remove_unexpected(&r->parcel->envelope);  // the parcel is freed with the request
+      r->parcel->sender = nullptr;
+      break;
+    default:
+      return false;
+  }
+  complete(r, Status::cancelled);
+  return true;
+}
+
+bool Engine::detach(CompletionQueue* queue) {
+  bool all = true;
+  for (Request *r = queue->known.first(), *next; r; r = next) {
+    next = QueueRequests::next(r);
+    if (r->state == RequestState::pulling) {
+      r->abandon.store(true, std::memory_order_relaxed);
+      if (r->running) {
+        all = false;
+        continue;
+      }
+      pulls_.remove(r);
+      Peer& p = peers_[r->from];
+      p.driver->finish(p.port, {r->slot, r->generation}, Outcome::pulled);
+      credit(p, 0, 1);
+      p.touched = true;
+    } else if (r->state == RequestState::revoking) {
+      peers_[r->peer].offers[r->slot] = nullptr;
+    } else if (cancel(r)) {
+      continue;
+    } else if (r->state == RequestState::revoking) {
+      peers_[r->peer].offers[r->slot] = nullptr;
+    }
+    complete(r, Status::closed);
+  }
+  return all;
+}
+
+void Engine::revoke_all() {
+  for (uint32_t i = 0; i < size_; ++i) {
+    Peer& p = peers_[i];
+    if (!p.driver || p.ended) continue;
+    for (Request*& r : p.offers)
+      if (r) {
+        p.driver->revoke(p.port, {r->slot, r->generation});
+        complete(r, Status::closed);
+        r = nullptr;
+      }
+    while (Request* r = p.line.pop()) complete(r, Status::closed);
+  }
+}
+
+}  // namespace carillon

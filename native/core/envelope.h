@@ -1,0 +1,41 @@
+// What a message is while nobody has taken it, and on its way to JavaScript: blocks of the pool and parcels to oneself.
+#pragma once
+
+#include <cstdint>
+
+#include "list.h"
+#include "submission.h"
+
+namespace carillon {
+
+struct Parcel;
+struct Request;
+
+// An envelope nobody has taken yet, or the body of an eager message on its way to JavaScript. The body follows it.
+struct Block {
+  Link<Block> exact, by_source, by_tag, in_order;  // unexpected: the four orders in which it may be looked for
+  Block* next = nullptr;                           // free list or returned stack
+  Parcel* parcel = nullptr;                        // a message to oneself: this block is the parcel's head
+  uint64_t bytes = 0;                              // of the body
+  uint64_t remote = 0;                             // offer: where it lies
+  int32_t source = 0;
+  int32_t tag = 0;
+  uint32_t context = 0;
+  uint32_t encoding = 0;
+  uint32_t generation = 0;
+  uint16_t slot = 0;
+  bool offer = false;
+  uint8_t size_class = 0;
+
+  unsigned char* body() { return reinterpret_cast<unsigned char*>(this + 1); }
+};
+
+// A message from this process to itself: handed over in memory, allocated by the sending JavaScript thread with malloc,
+// freed by the receiving one. The body follows it.
+struct Parcel : Submission {
+  Block envelope;
+  Request* sender = nullptr;  // synchronous: completes when this is matched
+  unsigned char* body() { return reinterpret_cast<unsigned char*>(this + 1); }
+};
+
+}  // namespace carillon

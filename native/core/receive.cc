@@ -1,0 +1,264 @@
+// Receiving: packets become deliveries, unexpected envelopes or pulls; posted receives take what is there already.
+#include "bytes.h"
+#include "engine.h"
+
+namespace carillon {
+
+namespace {
+constexpr int kBudget = 256;  // packets of one peer before the next one's turn
+
+void describe(Request* r, int32_t source, int32_t tag, uint32_t encoding, uint64_t bytes) {
+  r->from = source;
+  r->got_tag = tag;
+  r->got_encoding = encoding;
+  r->got_bytes = bytes;
+}
+}  // namespace
+
+void Engine::credit(Peer& p, uint64_t bytes, uint64_t envelopes) { p.driver->credit(p.port, bytes, envelopes); }
+
+void Engine::free_block(Block* b) {
+  if (b->parcel) return;  // freed by the thread that takes or drops it
+  if (!b->offer) credit(peers_[b->source], charge_of(b->bytes), 0);
+  pool_.free(b);
+  retry_ = true;
+}
+
+// Blocks whose bodies JavaScript has copied out.
+void Engine::collect_returned() {
+  for (Block* b = pool_.take_returned(); b;) {
+    Block* next = b->next;
+    free_block(b);
+    b = next;
+  }
+}
+
+void Engine::receive(Peer& p) {
+  for (int budget = kBudget; budget > 0 && !p.stalled; --budget) {
+    const unsigned char* packet;
+    uint32_t bytes;
+    Peek peek = p.driver->peek(p.port, &packet, &bytes);
+    if (peek == Peek::empty) return;
+    bool sound = peek == Peek::packet && bytes >= sizeof(PacketHeader);
+    PacketHeader h = {};
+    if (sound) {
+      copy_bytes(&h, packet, sizeof h);  // the peer may write to it meanwhile: from here on only the copy counts
+      uint64_t body = bytes - sizeof h;
+      sound = h.tag >= 0 && ((h.kind == PacketKind::eager && h.bytes == body && body <= limits_.eager_bytes) ||
+                             (h.kind == PacketKind::offer && body == 0 && h.bytes <= limits_.max_message &&
+                              h.slot < p.driver->capabilities.bodies));
+    }
+    if (!sound) {
+      p.ending = Ending::protocol;
+      return;
+    }
+    if (!arrive(p, h, packet + sizeof h)) {
+      p.stalled = true;
+      return;
+    }
+    last_peer_ = p.rank;
+    p.driver->release(p.port);
+  }
+}
+
+// False: the pool is empty, the packet stays in its ring.
+bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
+  int32_t source = static_cast<int32_t>(p.rank);
+  while (Request* r = matcher_.find_posted(h.context, source, h.tag)) {
+    if (h.bytes > r->bytes) {
+      // Too large for this one: it hears of it, the message goes on down the line.
+      matcher_.withdraw(r);
+      describe(r, source, h.tag, h.encoding, h.bytes);
+      complete(r, Status::truncated);
+      continue;
+    }
+    if (h.kind == PacketKind::eager) return take_eager(r, h, body, p);
+    if (p.driver->accept(p.port, {h.slot, h.generation}) == Accept::revoked) {
+      credit(p, 0, 1);
+      p.touched = true;
+      return true;
+    }
+    matcher_.withdraw(r);
+    start_pull(r, source, h);
+    return true;
+  }
+  bool eager = h.kind == PacketKind::eager;
+  Block* b = pool_.allocate(eager ? h.bytes : 0);
+  if (!b) return false;
+  b->offer = !eager;
+  b->bytes = h.bytes;
+  b->remote = h.address;
+  b->source = source;
+  b->tag = h.tag;
+  b->context = h.context;
+  b->encoding = h.encoding;
+  b->slot = h.slot;
+  b->generation = h.generation;
+  if (eager) copy_bytes(b->body(), body, h.bytes);
+  matcher_.add_unexpected(b);
+  ++counters_.unexpected;
+  return true;
+}
+
+bool Engine::take_eager(Request* r, const PacketHeader& h, const unsigned char* body, Peer& p) {
+  if (h.bytes == 0) {
+    r->storage = Storage::none;
+  } else if (r->memory) {
+    copy_bytes(r->memory, body, h.bytes);
+    r->storage = Storage::none;
+  } else if (h.bytes <= inline_bytes) {
+    copy_bytes(r->inlined, body, h.bytes);
+    r->storage = Storage::in_record;
+  } else {
+    Block* b = pool_.allocate(h.bytes);
+    if (!b) return false;
+    b->bytes = h.bytes;
+    b->source = static_cast<int32_t>(p.rank);
+    copy_bytes(b->body(), body, h.bytes);
+    r->block = b;
+    r->storage = Storage::block;
+  }
+  matcher_.withdraw(r);
+  describe(r, static_cast<int32_t>(p.rank), h.tag, h.encoding, h.bytes);
+  credit(p, r->block ? 0 : charge_of(h.bytes), 1);
+  ++counters_.received;
+  counters_.bytes_received += h.bytes;
+  complete(r, Status::ok);
+  return true;
+}
+
+// An eager block or a parcel that is in no list (any more) goes to a receive that is in none either.
+void Engine::take_block(Request* r, Block* b) {
+  describe(r, b->source, b->tag, b->encoding, b->bytes);
+  ++counters_.received;
+  counters_.bytes_received += b->bytes;
+  if (!b->parcel) credit(peers_[b->source], 0, 1);
+  if (b->parcel) {
+    // Copied by the receiving thread when it settles, `into` shared memory too: it may be long.
+    r->parcel = b->parcel;
+    r->storage = Storage::block;
+    if (Request* sender = b->parcel->sender) {
+      b->parcel->sender = nullptr;
+      sender->parcel = nullptr;
+      complete(sender, Status::ok);
+    }
+  } else if (r->memory || b->bytes <= inline_bytes) {
+    copy_bytes(r->memory ? r->memory : r->inlined, b->body(), b->bytes);
+    r->storage = r->memory || b->bytes == 0 ? Storage::none : Storage::in_record;
+    free_block(b);
+  } else {
+    r->block = b;
+    r->storage = Storage::block;
+  }
+  complete(r, Status::ok);
+}
+
+void Engine::match_or_post(Request* r) {
+  while (Block* b = matcher_.find_unexpected(r->context, r->peer, r->tag)) {
+    if (b->bytes > r->bytes) {
+      describe(r, b->source, b->tag, b->encoding, b->bytes);
+      return complete(r, Status::truncated);
+    }
+    matcher_.remove_unexpected(b);
+    if (!b->offer) {
+      Peer* p = b->parcel ? nullptr : &peers_[b->source];
+      take_block(r, b);
+      if (p && p->driver->publish(p->port)) p->touched = true;
+      return;
+    }
+    Peer& p = peers_[b->source];
+    PacketHeader h = {b->bytes, b->remote, b->tag, b->context, b->encoding, b->generation, b->slot, PacketKind::offer, 0, 0};
+    bool accepted = p.driver->accept(p.port, {b->slot, b->generation}) == Accept::accepted;
+    free_block(b);
+    if (accepted) return start_pull(r, static_cast<int32_t>(p.rank), h);
+    credit(p, 0, 1);
+    p.driver->publish(p.port);
+    p.touched = true;
+  }
+  bool nobody_left = r->peer == any_source && size_ > 1 && ended_ + 1 == size_;
+  if (r->peer != any_source && peers_[r->peer].ended) {
+    r->from = r->peer;
+    return complete(r, status_of(peers_[r->peer]));
+  }
+  if (nobody_left) {
+    r->from = any_source;
+    return complete(r, any_lost_ ? Status::peer_lost : Status::peer_closed);
+  }
+  r->state = RequestState::posted;
+  matcher_.post(r);
+}
+
+// ---- bodies that are pulled -----------------------------------------------------------------------------------------
+
+void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h) {
+  describe(r, source, h.tag, h.encoding, h.bytes);
+  r->remote = h.address;
+  r->slot = h.slot;
+  r->generation = h.generation;
+  r->pulled = 0;
+  r->running = false;
+  r->state = RequestState::pulling;
+  r->landing = r->memory ? r->memory : h.bytes <= inline_bytes ? r->inlined : nullptr;
+  if (h.bytes == 0) {
+    r->running = true;
+    pulled(r, Pull::complete);
+  } else {
+    pulls_.append(r);
+  }
+}
+
+Request* Engine::next_pull(uint64_t most) {
+  for (Request* r = pulls_.first(); r; r = RequestList::next(r)) {
+    if (r->got_bytes > most) continue;
+    pulls_.remove(r);
+    r->running = true;
+    return r;
+  }
+  return nullptr;
+}
+
+void Engine::pulled(Request* r, Pull result) {
+  Peer& p = peers_[r->from];
+  Ticket ticket = {r->slot, r->generation};
+  r->running = false;
+  bool abandoned = r->abandon.load(std::memory_order_relaxed);
+  if (result == Pull::more && !abandoned) {
+    pulls_.append(r);  // the next one's turn
+    return;
+  }
+  if (abandoned) {
+    // Its thread has gone; for the sender that is as good as delivered.
+    if (result != Pull::revoked && result != Pull::lost) p.driver->finish(p.port, ticket, Outcome::pulled);
+    credit(p, 0, 1);
+    p.driver->publish(p.port);
+    p.touched = true;
+    return complete(r, Status::closed);
+  }
+  switch (result) {
+    case Pull::complete:
+      r->storage = r->memory || r->got_bytes == 0      ? Storage::none
+                   : r->got_bytes <= inline_bytes ? Storage::in_record
+                                                  : Storage::stage;
+      p.driver->finish(p.port, ticket, Outcome::pulled);
+      ++counters_.received;
+      counters_.bytes_received += r->got_bytes;
+      complete(r, Status::ok);
+      break;
+    case Pull::revoked:
+      // The sender took it back in the middle: the receive returns to its place in line.
+      p.driver->finish(p.port, ticket, Outcome::refused);
+      match_or_post(r);
+      break;
+    case Pull::lost:
+      complete(r, Status::peer_lost);
+      break;
+    default:
+      p.driver->finish(p.port, ticket, Outcome::failed);
+      complete(r, Status::unreadable);
+  }
+  credit(p, 0, 1);
+  p.driver->publish(p.port);
+  p.touched = true;
+}
+
+}  // namespace carillon

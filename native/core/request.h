@@ -1,0 +1,116 @@
+// Requests, parcels and completion queues: the objects that threads and the core hand to each other.
+// Responsible for what they are made of; not for what is done with them (engine.h).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "envelope.h"
+#include "list.h"
+#include "submission.h"
+
+namespace carillon {
+
+constexpr int32_t any_source = -1;
+constexpr int32_t any_tag = -1;
+
+// Values are those of Status in src/native.ts.
+enum class Status : int32_t {
+  ok = 0,
+  truncated = 1,
+  cancelled = 2,
+  peer_closed = 3,
+  peer_lost = 4,
+  peer_protocol = 5,
+  closed = 6,
+  unreadable = 7,
+  refused = 8,
+  out_of_memory = 9,
+};
+
+// Values are those of Storage in src/native.ts.
+enum class Storage : int32_t { none = 0, in_record = 1, block = 2, stage = 3 };
+
+enum class RequestState : uint8_t {
+  idle,       // owned by its JavaScript thread, unknown to the core
+  submitted,  // on its way to the core
+  posted,     // receive: in the matching table
+  queued,     // send: waits in its peer's line
+  offered,    // send: the receiver may claim it
+  revoking,   // send: revoked, but the receiver had claimed it first; its answer ends it
+  pulling,    // receive: matched, the body is being copied
+  handed,     // synchronous send to oneself: waits unmatched
+  completed,  // result is final; in the completion queue or waiting for a place in it
+};
+
+constexpr uint32_t inline_bytes = 64;  // a body up to this travels in the completion record (Queue.inlineBytes)
+
+struct CompletionQueue;
+
+// One operation, through all layers. Allocated and freed by the JavaScript thread that posted it; every field but
+// `abandon` is that thread's until it is submitted and the guard's holder's until it is completed.
+struct Request : Submission {
+  RequestState state = RequestState::idle;
+  bool is_send = false;
+  bool synchronous = false;   // send: complete when matched, so never eager
+  bool keeps_alive = true;    // binding: counts for its event loop
+  CompletionQueue* queue = nullptr;
+  uint32_t index = 0;         // what JavaScript calls it
+
+  // Asked: dest or source (any_source), tag (any_tag), communicator, encoding (send).
+  int32_t peer = 0;
+  int32_t tag = 0;
+  uint32_t context = 0;
+  uint32_t encoding = 0;
+  unsigned char* memory = nullptr;  // send: the body. receive: where to write it, or null
+  uint64_t bytes = 0;               // send: of the body. receive: capacity
+  void* owned = nullptr;            // binding: memory to free with the request
+
+  // Matching and transfer.
+  Link<Request> link;               // posted bin, peer's line, or pull queue
+  Link<Request> by_queue;           // all requests of one completion queue that the core knows
+  uint64_t sequence = 0;            // receive: place in line
+  uint16_t slot = 0;                // offer
+  uint32_t generation = 0;
+  uint64_t remote = 0;              // receive: address of the body at its sender
+  unsigned char* landing = nullptr; // receive: where the body is pulled to; null: the puller allocates a stage
+  bool running = false;             // receive: a thread is copying, outside the guard
+  uint64_t pulled = 0;              // bytes copied so far
+  uint8_t pull_result = 0;          // submission `pulled`: a Pull
+  std::atomic<bool> abandon{false};  // written by teardown, read by the puller between chunks
+
+  // Result.
+  Status status = Status::ok;
+  int32_t from = 0;
+  int32_t got_tag = 0;
+  uint32_t got_encoding = 0;
+  uint64_t got_bytes = 0;
+  int32_t detail = 0, code = 0, signal = 0;
+  Storage storage = Storage::none;
+  Block* block = nullptr;           // storage block: eager body in the pool ...
+  Parcel* parcel = nullptr;         // ... or a message of this process to itself (its sender's too, until matched)
+  unsigned char* stage = nullptr;   // storage stage: memory the puller allocated ...
+  uint64_t stage_bytes = 0;         // ... and its size
+  unsigned char inlined[inline_bytes];
+};
+
+using RequestList = List<Request, &Request::link>;
+using QueueRequests = List<Request, &Request::by_queue>;
+
+// The completion queue of one JavaScript thread: its words and records lie in a SharedArrayBuffer (Queue in
+// src/native.ts). Records and head: written by the guard's holder. Tail: written by that thread's JavaScript.
+struct CompletionQueue {
+  uint32_t* words = nullptr;
+  uint32_t head = 0;                     // native copy; what JavaScript could overwrite is never trusted
+  std::atomic<uint32_t> reaped{0};       // records whose requests the thread has freed: written by the thread
+  RequestList waiting;                   // completed, no free record yet
+  std::atomic<uint32_t> waits{0};        // how many: read by the thread without the guard
+  QueueRequests known;                   // known to the core and not completed
+  Request* emitted[512];                 // by record: whose it is (Queue.capacity); read by the thread below head
+  std::atomic<uint32_t> signalled{0};    // 1: the thread was woken and has not looked since (pairs with Environment)
+  bool dirty = false;                    // got records since the last notify
+  CompletionQueue* next_dirty = nullptr;
+  void* owner = nullptr;                 // binding's environment
+};
+
+}  // namespace carillon

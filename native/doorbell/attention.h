@@ -1,0 +1,45 @@
+// The attention word: whether a sender has to ring. One per process, in its own segment, read by every peer.
+//
+// value = epoch << 1 | asleep. Arming (asleep, next epoch) and publishing a packet are sequentially consistent
+// read-modify-writes of one's own word; looking is a sequentially consistent load of the other's. So of a receiver that
+// arms and then looks at its rings, and a sender that publishes and then looks at the attention, at least one sees the other.
+// A sender rings at most once an epoch: it remembers privately which epoch it rang.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "../core/step.h"
+
+namespace carillon {
+
+class Attention {
+ public:
+  void bind(std::atomic<uint64_t>* word) { word_ = word; }
+
+  // Guard's holder, before it looks for the last time: from now on, ring.
+  void arm() {
+    CARILLON_STEP("attention.arm");
+    word_->exchange(++epoch_ << 1 | 1, std::memory_order_seq_cst);
+    awake_ = false;
+  }
+  // Guard's holder: somebody is awake in progress, nobody needs to ring.
+  void wake() {
+    if (awake_) return;
+    CARILLON_STEP("attention.wake");
+    word_->exchange(epoch_ << 1, std::memory_order_seq_cst);
+    awake_ = true;
+  }
+
+  bool awake() const { return awake_; }
+
+  static bool asleep(uint64_t value) { return value & 1; }
+  static uint64_t epoch(uint64_t value) { return value >> 1; }
+
+ private:
+  std::atomic<uint64_t>* word_ = nullptr;
+  uint64_t epoch_ = 0;
+  bool awake_ = true;
+};
+
+}  // namespace carillon

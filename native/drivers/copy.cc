@@ -1,0 +1,32 @@
+// The long copy by process_vm_readv; see copy.h.
+#include "copy.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/uio.h>
+
+namespace carillon {
+
+CopyResult copy_from_process(int pid, int process, uint64_t remote, unsigned char* local, uint64_t bytes) {
+  CopyResult result = CopyResult::ok;
+  while (bytes > 0) {
+    iovec to = {local, bytes};
+    iovec from = {reinterpret_cast<void*>(remote), bytes};
+    ssize_t copied = process_vm_readv(pid, &to, 1, &from, 1, 0);
+    if (copied <= 0) {
+      if (copied < 0 && errno == EINTR) continue;
+      if (copied < 0 && errno == ESRCH) return CopyResult::lost;
+      result = CopyResult::unreadable;  // or the pid is somebody else's by now, which the check below tells
+      break;
+    }
+    local += copied;
+    remote += static_cast<uint64_t>(copied);
+    bytes -= static_cast<uint64_t>(copied);
+  }
+  // After the copy: if the peer is still alive, the pid was its own all the time.
+  pollfd life = {process, POLLIN, 0};
+  if (poll(&life, 1, 0) != 0) return CopyResult::lost;
+  return result;
+}
+
+}  // namespace carillon

@@ -1,0 +1,102 @@
+// The driver contract: how bytes move between this process and one peer.
+//
+// A driver knows nothing of the core. Packets are opaque bytes; what peers need to know of each other is an address that
+// bootstrap carries; what a driver can do is data (Capabilities) that the core reads to choose a protocol.
+// Unless an entry says otherwise it is called under the guard, allocates nothing, waits for nothing and is safe in an
+// interrupt handler. A port belongs to the core from connect to disconnect.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace carillon {
+
+// How a thread can wait for a driver's events.
+enum class Wait : uint8_t {
+  word,        // the peer rings this process's doorbell after it looked at our attention word
+  descriptor,  // a descriptor for the progress thread's epoll set
+  call,        // a blocking call with a wake-up of its own, on a thread of its own
+  timer,       // nothing: only looking helps
+};
+
+struct Capabilities {
+  uint32_t max_packet;      // bytes of the largest packet, header included
+  uint32_t bodies;          // offers that may be open to one peer at a time
+  bool reads_peer_memory;   // pull copies straight from the sender's address space
+  bool matches;             // the network matches tags itself (none yet)
+  Wait wait;
+};
+
+enum class Peek : uint8_t { empty, packet, broken };
+enum class Accept : uint8_t { accepted, revoked };
+enum class Pull : uint8_t { more, complete, revoked, lost, unreadable };
+
+// What ends an offer, as its receiver tells its sender.
+enum class Outcome : uint8_t { pulled = 1, refused = 2, failed = 3 };
+
+struct Ticket {
+  uint16_t slot;
+  uint32_t generation;
+};
+
+// One connected peer. Drivers extend it; what the core reads on its hot path is data here, not a call.
+struct Port {
+  uint32_t rank = 0;
+  // The peer's attention (Attention in doorbell/attention.h), written by the peer. Never null once connected.
+  const std::atomic<uint64_t>* attention = nullptr;
+  // The processor the peer last sent from, written by the peer; a hint.
+  const std::atomic<uint32_t>* processor = nullptr;
+  // Nonzero once the peer has said that it leaves.
+  const std::atomic<uint32_t>* closed = nullptr;
+  // The peer wrote what no driver writes: nothing can be sent or received any more.
+  bool broken = false;
+};
+
+struct Driver {
+  const char* name;
+  Capabilities capabilities;
+
+  // --- packets -----------------------------------------------------------------------------------------------------
+  // Room for a packet of `bytes` (<= max_packet), to be filled and committed before anything else is sent through the
+  // port. Null: no room now; the driver has told the peer to ring when there is.
+  void* (*claim)(Port*, uint32_t bytes);
+  void (*commit)(Port*);
+  // The oldest packet not yet released. Its memory may be the peer's: read once, check, then use. broken: the peer
+  // wrote what no driver writes; the port is dead.
+  Peek (*peek)(Port*, const unsigned char** packet, uint32_t* bytes);
+  void (*release)(Port*);
+  // Publishes what was released since the last call. True: the peer waits for room and should be rung.
+  bool (*publish)(Port*);
+  // Receiver: cumulative bytes and envelopes given free for this peer, published by the next publish. Sender: the same
+  // as its peer has published it, unchecked.
+  void (*credit)(Port*, uint64_t bytes, uint64_t envelopes);
+  bool (*credits)(Port*, uint64_t* bytes, uint64_t* envelopes);
+  // Sender: asks the peer to ring when it gives something free, or no longer (claim does both by itself: when it finds
+  // no room, and when it finds some). Look at the credits once more after asking.
+  void (*block)(Port*, bool blocked);
+
+  // --- bodies ------------------------------------------------------------------------------------------------------
+  // Sender: a free offer word, now `offered`. False: all are open.
+  bool (*offer)(Port*, Ticket*);
+  // Sender: takes an offer back. True: nobody had claimed it, the ticket is free. False: the receiver had; its outcome
+  // (refused, or pulled) follows.
+  bool (*revoke)(Port*, Ticket);
+  // Sender: the next outcome. False: none. Calls with a ticket that the peer invented are reported as they are; the
+  // core checks.
+  bool (*outcome)(Port*, Ticket*, Outcome*);
+  // Receiver: claims an offer.
+  Accept (*accept)(Port*, Ticket);
+  // Receiver: copies the next part of a body, at most 256 KiB. NOT under the guard, never in a handler, may block in
+  // the kernel. `done` counts bytes copied so far. Checks the offer and the peer's life after the copy.
+  Pull (*pull)(Port*, Ticket, uint64_t remote, unsigned char* local, uint64_t bytes, uint64_t* done);
+  // Receiver: tells the sender how it ended.
+  void (*finish)(Port*, Ticket, Outcome);
+
+  // --- waiting -----------------------------------------------------------------------------------------------------
+  // Is there a packet or an outcome that was not there at the last peek/outcome, or room since claim failed? Loads
+  // sequentially consistent: pairs with the peer's publications before it looks at our attention.
+  bool (*look)(const Port*);
+};
+
+}  // namespace carillon

@@ -1,0 +1,53 @@
+// The shm driver: memory shared on one node. See driver.h for the contract, shm_layout.h for the words.
+#pragma once
+
+#include "copy.h"
+#include "driver.h"
+#include "shm_layout.h"
+
+namespace carillon::shm {
+
+using CopyFunction = CopyResult (*)(int pid, int process, uint64_t remote, unsigned char* local, uint64_t bytes);
+
+struct ShmPort : Port {
+  Lane* mine = nullptr;
+  const Lane* theirs = nullptr;
+  unsigned char* ring_out = nullptr;
+  const unsigned char* ring_in = nullptr;
+  uint32_t ring_bytes = 0;
+
+  // As sender.
+  uint64_t head = 0, tail_seen = 0;
+  uint64_t bytes_seen = 0, envelopes_seen = 0;
+  uint32_t claimed = 0;
+  bool blocked = false;
+  uint64_t outcome_tail = 0;
+  uint32_t generations[slots] = {};
+  uint16_t next_slot = 0;
+
+  // As receiver.
+  uint64_t tail = 0, tail_published = 0;
+  uint32_t current = 0;  // ring bytes of the packet that peek showed
+  uint64_t free_bytes = 0, free_envelopes = 0;
+  bool credit_changed = false;
+  uint64_t outcome_head = 0;
+
+  int pid = 0;
+  int process = -1;  // pidfd, owned by whoever connected the port
+  CopyFunction copy = nullptr;
+};
+
+// Writes the immutable part of an own segment. `base` is zeroed and segment_bytes(size, ring_bytes) long; ring_bytes is
+// ring_bytes_for(size), but for tests a multiple of 64 that holds two of the largest packets.
+void format(unsigned char* base, uint32_t rank, uint32_t size, uint32_t ring_bytes);
+inline void format(unsigned char* base, uint32_t rank, uint32_t size) { format(base, rank, size, ring_bytes_for(size)); }
+
+// Connects `port` between an own segment and a peer's. False: the peer's segment is not what a segment is.
+bool connect(ShmPort* port, unsigned char* own, const unsigned char* peer, size_t peer_bytes, uint32_t peer_rank);
+
+inline Header* header(unsigned char* base) { return reinterpret_cast<Header*>(base); }
+inline const Header* header(const unsigned char* base) { return reinterpret_cast<const Header*>(base); }
+
+extern const Driver driver;
+
+}  // namespace carillon::shm

@@ -1,0 +1,51 @@
+// The layout of a segment: the memory one process writes and all its peers read.
+// Who writes what, who reads it and what it pairs with is in docs/architecture.md's ownership table, by these names.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace carillon::shm {
+
+constexpr uint64_t magic = 0x314e4f4c4c495241;  // "ARILLON1"
+constexpr uint32_t layout_version = 1;
+constexpr size_t page = 4096;
+constexpr uint32_t slots = 256;     // offers open to one peer
+constexpr uint32_t outcomes = 512;  // see accept() in shm.cc for why twice as many
+
+// First page of a segment.
+struct Header {
+  uint64_t magic;
+  uint32_t version, rank, size, ring_bytes;
+  alignas(64) std::atomic<uint64_t> attention;
+  alignas(64) std::atomic<uint32_t> closed;     // 1: this rank has said goodbye
+  alignas(64) std::atomic<uint32_t> processor;  // where this rank last sent from
+};
+
+// What the owner writes for one peer. Sender's words and receiver's words are the two halves of two directions.
+struct Lane {
+  // As sender to the peer.
+  alignas(64) std::atomic<uint64_t> head;     // ring bytes published
+  std::atomic<uint32_t> blocked;              // 1: waits for room, ring me
+  // As receiver from the peer.
+  alignas(64) std::atomic<uint64_t> tail;     // ring bytes consumed
+  std::atomic<uint64_t> free_bytes;           // eager body bytes given free, cumulative
+  std::atomic<uint64_t> free_envelopes;       // envelopes given free, cumulative
+  std::atomic<uint64_t> outcome_head;         // outcomes published
+  alignas(64) std::atomic<uint64_t> outcome[outcomes];  // generation << 32 | slot << 8 | Outcome
+  std::atomic<uint64_t> offer[slots];         // as sender: generation << 2 | OfferState
+  std::atomic<uint64_t> claim[slots];         // as receiver: generation << 2 | 1
+};
+
+enum OfferState : uint64_t { free = 0, offered = 1, revoked = 2 };
+
+constexpr size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
+constexpr size_t lane_bytes(uint32_t ring_bytes) { return round_up(sizeof(Lane), page) + ring_bytes; }
+constexpr size_t segment_bytes(uint32_t size, uint32_t ring_bytes) {
+  return page + size * lane_bytes(ring_bytes);
+}
+// Rings of one pair: memory is touched only as far as it is used, but a ring that is used is used whole.
+constexpr uint32_t ring_bytes_for(uint32_t size) { return size <= 16 ? 128 * 1024 : 32 * 1024; }
+
+}  // namespace carillon::shm

@@ -1,0 +1,10 @@
+// The engine as one unit: core, drivers and doorbells that progress reaches, compiled once, without vector registers and
+// without calls into the C library (flags in binding.gyp), so that it may run in an interrupt handler.
+// Not in it: long copies (drivers/copy.cc), bootstrap, the binding.
+#include "core/completion.cc"
+#include "core/engine.cc"
+#include "core/match.cc"
+#include "core/receive.cc"
+#include "core/send.cc"
+#include "doorbell/eventfd.cc"
+#include "drivers/shm.cc"

@@ -1,0 +1,60 @@
+#!/usr/bin/env node
+// The `carillon` command: finds out which command is meant, prints help and errors, sets the exit code.
+// Not responsible for what the commands do.
+import { cac } from "cac";
+import { CarillonError } from "../errors.js";
+import { WordsError } from "../launcher/node-words.js";
+import { info, version } from "./info.js";
+import { run } from "./run.js";
+
+/** The command line cannot be meant. */
+const USAGE = 2;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(words: string[]): Promise<number> {
+  try {
+    // Everything after `run` may belong to node or to the script: no parser of ours may touch it.
+    const code = words[0] === "run" ? await run(words.slice(1)) : undefined;
+    return typeof code === "number" ? code : dispatch(code === "help" ? ["run", "--help"] : words);
+  } catch (error) {
+    if (!isExpected(error)) throw error;
+    const code = error instanceof CarillonError ? ` [${error.code}]` : "";
+    process.stderr.write(`carillon: ${error.message}${code}\n`);
+    if (error instanceof CarillonError) return 1;
+    process.stderr.write(`See carillon ${words[0] === "run" || words[0] === "info" ? `${words[0]} ` : ""}--help\n`);
+    return USAGE;
+  }
+}
+
+function dispatch(words: string[]): number {
+  let code: number | undefined;
+  const cli = cac("carillon");
+  cli
+    .command("run", "Start a program as N ranks")
+    .usage("run -n N [options] [node options] script [args]\n  $ carillon run -n N [options] -- command [args]")
+    .option("-n <N>", "How many ranks to start")
+    .option("--wait <how>", "How an event loop waits: adaptive (looks for a moment before it sleeps) or block")
+    .option("--label", "Begin every line of output with its rank: [2] …")
+    .example("  $ carillon run -n 4 app.js")
+    .example("  $ carillon run -n 2 --wait block --inspect --import tsx app.ts --size 100")
+    .example("  $ carillon run -n 4 --label -- python3 worker.py");
+  cli
+    .command("info", "Show which doorbells and drivers this machine has, and why not the others")
+    .option("--json", "The same for programs")
+    .action((options: { json?: boolean }) => {
+      code = info(options.json === true);
+    });
+  cli.help().version(version());
+  cli.parse(["node", "carillon", ...words], { run: false });
+  if (cli.options.help || cli.options.version) return 0;
+  if (cli.matchedCommand) cli.runMatchedCommand();
+  else if (words.length === 0) cli.outputHelp();
+  else throw new WordsError(`there is no command ${words[0]}`);
+  return code ?? 0;
+}
+
+/** Errors that speak of the command line or the machine, not of a mistake in this program. */
+function isExpected(error: unknown): error is Error {
+  return error instanceof WordsError || error instanceof CarillonError || (error as Error)?.name === "CACError";
+}

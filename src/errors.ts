@@ -1,0 +1,69 @@
+// The one error class of Carillon and its stable codes.
+
+/** Stable codes: match on these, never on messages. */
+export type CarillonErrorCode =
+  /** An argument of the wrong type or value; the message says what was asked and found. */
+  | "ERR_CARILLON_INVALID_ARGUMENT"
+  /** dest or source is no rank of this world. */
+  | "ERR_CARILLON_INVALID_RANK"
+  /** A tag that is no integer from 0 to 2147483647. */
+  | "ERR_CARILLON_INVALID_TAG"
+  /** A buffer that cannot be used: resizable, growable, or too large. */
+  | "ERR_CARILLON_INVALID_BUFFER"
+  /** A buffer was detached (transferred) before or while it was in use. */
+  | "ERR_CARILLON_BUFFER_DETACHED"
+  /** The value cannot be cloned. */
+  | "ERR_CARILLON_DATA_CLONE"
+  /** The bytes received are no encoding this version knows. */
+  | "ERR_CARILLON_DATA_DECODE"
+  /** The message is larger than `into`; byteLength says how large. The message stays first in line. */
+  | "ERR_CARILLON_TRUNCATED"
+  /** The request was cancelled. */
+  | "ERR_CARILLON_CANCELLED"
+  /** The world was closed in this thread. */
+  | "ERR_CARILLON_CLOSED"
+  /** This thread has joined already. */
+  | "ERR_CARILLON_ALREADY_JOINED"
+  /** The launcher's environment (CARILLON_*) is incomplete or nonsense. */
+  | "ERR_CARILLON_ENVIRONMENT"
+  /** Another process has joined as this rank. */
+  | "ERR_CARILLON_RANK_TAKEN"
+  /** The world could not form; the message says why. */
+  | "ERR_CARILLON_JOIN_FAILED"
+  /** The only peer that could complete the request has left. */
+  | "ERR_CARILLON_PEER_CLOSED"
+  /** The only peer that could complete the request has died. */
+  | "ERR_CARILLON_PEER_LOST"
+  /** The peer wrote what no Carillon writes; its connection is over. */
+  | "ERR_CARILLON_PEER_PROTOCOL"
+  /** The kernel does not let this process read its peers' memory. */
+  | "ERR_CARILLON_PULL_FORBIDDEN"
+  | "ERR_CARILLON_OUT_OF_MEMORY"
+  | "ERR_CARILLON_UNSUPPORTED_PLATFORM"
+  | "ERR_CARILLON_NATIVE_MISSING"
+  /** A script or command to launch does not exist or cannot be run. */
+  | "ERR_CARILLON_LAUNCH_FAILED";
+
+export interface CarillonErrorDetails extends ErrorOptions {
+  /** The rank the error speaks of. */
+  rank?: number;
+  tag?: number;
+  /** Size in bytes of the message that did not fit. */
+  byteLength?: number;
+}
+
+export class CarillonError extends Error {
+  override readonly name = "CarillonError";
+  readonly code: CarillonErrorCode;
+  readonly rank?: number;
+  readonly tag?: number;
+  readonly byteLength?: number;
+
+  constructor(code: CarillonErrorCode, message: string, details: CarillonErrorDetails = {}) {
+    super(message, "cause" in details ? { cause: details.cause } : undefined);
+    this.code = code;
+    if (details.rank !== undefined) this.rank = details.rank;
+    if (details.tag !== undefined) this.tag = details.tag;
+    if (details.byteLength !== undefined) this.byteLength = details.byteLength;
+  }
+}

@@ -1,0 +1,53 @@
+// A received message: who sent it, under which tag, its bytes and the value they encode.
+import { inspect } from "node:util";
+import type { Communicator } from "./communicator.js";
+import type { Request } from "./request.js";
+import { decode } from "./value.js";
+
+export class Message<T = unknown> {
+  /** The rank that sent it. */
+  readonly source: number;
+  readonly tag: number;
+  /** The bytes on the wire: what `into` or this message's own memory holds. */
+  readonly data: Uint8Array;
+  readonly #communicator: Communicator;
+  readonly #encoding: number;
+  #decoded = false;
+  #value: T | undefined;
+
+  /** @internal Messages come from `recv`. */
+  constructor(communicator: Communicator, source: number, tag: number, encoding: number, data: Uint8Array) {
+    this.#communicator = communicator;
+    this.source = source;
+    this.tag = tag;
+    this.#encoding = encoding;
+    this.data = data;
+  }
+
+  /** Bytes on the wire. */
+  get byteLength(): number {
+    return this.data.byteLength;
+  }
+
+  /**
+   * What was sent: deep-equals `structuredClone(sent)`, with the deviations of docs/values.md. Decoded on first use, over
+   * `data` where it can be: typed arrays share its memory.
+   * @throws CarillonError ERR_CARILLON_DATA_DECODE if the bytes are no value
+   */
+  get value(): T {
+    if (!this.#decoded) {
+      this.#value = decode(this.#encoding, this.data) as T;
+      this.#decoded = true;
+    }
+    return this.#value as T;
+  }
+
+  /** Sends `answer` back to this message's source, under the same tag. */
+  reply(answer: unknown, options: { synchronous?: boolean; signal?: AbortSignal } = {}): Request<void> {
+    return this.#communicator.send(answer, { ...options, dest: this.source, tag: this.tag });
+  }
+
+  [inspect.custom](): string {
+    return `Message { source: ${this.source}, tag: ${this.tag}, byteLength: ${this.byteLength} }`;
+  }
+}

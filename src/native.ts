@@ -1,0 +1,198 @@
+// The native surface, declared once, and the loading of the addon.
+// Responsible for the shape of what native/binding exports and for saying clearly why it cannot be loaded; not for the
+// idiom (World, Request, Message) built on it. Arguments are validated by the callers: native code asserts only.
+
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { CarillonError } from "./errors.js";
+
+/** How an operation ended, as written into completion records and returned by `send` (as `FAILED - status`). */
+export const Status = {
+  ok: 0,
+  truncated: 1,
+  cancelled: 2,
+  peerClosed: 3,
+  peerLost: 4,
+  peerProtocol: 5,
+  closed: 6,
+  /** The kernel refused to read the sender's memory (`process_vm_readv`). */
+  unreadable: 7,
+  /** The hub refused this rank; `detail` holds the refusal, `source` the rank it speaks of. */
+  refused: 8,
+  outOfMemory: 9,
+} as const;
+export type Status = (typeof Status)[keyof typeof Status];
+
+/** Why the hub refused a rank: native/bootstrap/client.h. */
+export const Refusal = {
+  hubGone: 1,
+  notOurUser: 2,
+  wrongVersion: 3,
+  badRank: 4,
+  rankTaken: 5,
+  rankEnded: 6,
+  protocol: 7,
+  noResources: 8,
+} as const;
+
+/** `send` returned this: the message has left, no completion follows. */
+export const DONE = -1;
+/** `send` returned `FAILED - status`: it failed at once. */
+export const FAILED = -16;
+
+/** Flags of `send`. */
+export const SendFlag = {
+  /** Complete when the receiver has matched it. */
+  synchronous: 1,
+  /** The one view's memory can neither be detached nor collected before the request settles: shared memory, or the caller's own. */
+  stable: 2,
+} as const;
+
+/** Where the bytes of a completed receive are. */
+export const Storage = {
+  /** Nothing to fetch: no bytes, or native code wrote them into the shared `into` memory. */
+  none: 0,
+  /** In the completion record itself. */
+  inline: 1,
+  /** In native memory: `take` copies them out. */
+  block: 2,
+  /** In a mapping of its own: `take` copies, `adopt` hands over the memory. */
+  stage: 3,
+} as const;
+
+/**
+ * Layout of a completion queue, in 32-bit words of a SharedArrayBuffer. Native code writes records and the head, this
+ * thread's JavaScript writes the tail; both count records since the start and wrap at 2^32.
+ */
+export const Queue = {
+  capacity: 512,
+  head: 0,
+  tail: 16,
+  records: 32,
+  recordWords: 32,
+  request: 0,
+  status: 1,
+  source: 2,
+  tag: 3,
+  encoding: 4,
+  storage: 5,
+  bytesLow: 6,
+  bytesHigh: 7,
+  detail: 8,
+  code: 9,
+  signal: 10,
+  inline: 16,
+  inlineBytes: 64,
+} as const;
+
+/** A launcher's meeting point: native/bootstrap/hub.h. */
+export interface NativeHub {
+  /** What ranks find in CARILLON_JOB. */
+  readonly address: string;
+  /** The process started for this rank has ended. */
+  ended(rank: number, code: number, signal: number): void;
+  close(): void;
+}
+
+export interface Availability {
+  readonly name: string;
+  readonly available: boolean;
+  /** What it is, or why it is not available. */
+  readonly detail: string;
+}
+
+export interface NativeStats {
+  [name: string]: number;
+}
+
+export interface NativeBinding {
+  readonly version: string;
+  readonly maxMessageBytes: number;
+  readonly maxRanks: number;
+  doorbells(): Availability[];
+  drivers(): Availability[];
+  openHub(size: number): NativeHub;
+
+  /** Makes this thread a citizen: `queue` views a SharedArrayBuffer (see Queue), `drain` empties it. */
+  attach(queue: Int32Array, drain: () => void, adaptive: boolean): void;
+  /**
+   * Starts joining (address "" for a world of one, or when this process has joined already). Returns a
+   * request index whose completion says how it went, or FAILED - refusal.
+   */
+  join(address: string, rank: number, size: number): number;
+  /** Rank and size of the world this process has joined or is joining, or null. */
+  joined(): { rank: number; size: number } | null;
+  /** Whether this process has left a launched world: it cannot come back. */
+  left(): boolean;
+  /** A view, or views to gather into one message. Returns a request index, DONE or FAILED - status. */
+  send(
+    dest: number,
+    tag: number,
+    context: number,
+    encoding: number,
+    flags: number,
+    payload: ArrayBufferView | readonly ArrayBufferView[],
+  ): number;
+  /** `capacity` < 0: any size. `into` only when it views shared memory: native code writes it from any thread. Returns a request index. */
+  recv(source: number, tag: number, context: number, capacity: number, into: ArrayBufferView | undefined): number;
+  /** True if the request was still unmatched and will complete as cancelled. */
+  cancel(request: number): boolean;
+  /** Copies the body of a completed, still undrained receive into `target` (exactly its size) and frees it. */
+  take(request: number, target: ArrayBufferView): void;
+  /** Hands over the memory of a completed, still undrained receive (Storage.stage). */
+  adopt(request: number): ArrayBuffer;
+  /** Whether this request keeps the process alive. */
+  reference(request: number, keepsAlive: boolean): void;
+  /** Whether any request of this thread keeps the process alive. */
+  referenceAll(keepAlive: boolean): void;
+  /** Gives back this thread's handle; outstanding receives complete as closed. The rank leaves with the last handle. */
+  leave(): void;
+  /** Says goodbye for the whole process, from process.on("exit"). */
+  goodbye(): void;
+  stats(): NativeStats;
+}
+
+let binding: NativeBinding | undefined;
+
+/**
+ * Loads the addon on first use, so that importing the package works everywhere.
+ * @throws CarillonError ERR_CARILLON_UNSUPPORTED_PLATFORM or ERR_CARILLON_NATIVE_MISSING
+ */
+export function native(): NativeBinding {
+  binding ??= load();
+  return binding;
+}
+
+/** The folder of this machine's binaries: the addon and carillon-exec. */
+export function prebuildPath(file: string): string {
+  return fileURLToPath(new URL(`../../prebuilds/linux-${process.arch}/${file}`, import.meta.url));
+}
+
+function load(): NativeBinding {
+  if (process.platform !== "linux" || (process.arch !== "x64" && process.arch !== "arm64")) {
+    throw new CarillonError(
+      "ERR_CARILLON_UNSUPPORTED_PLATFORM",
+      `Carillon runs on Linux x64 and arm64; this is ${process.platform} ${process.arch}`,
+    );
+  }
+  const path = prebuildPath("carillon.node");
+  if (!existsSync(path)) {
+    throw new CarillonError(
+      "ERR_CARILLON_NATIVE_MISSING",
+      `no native addon for linux-${process.arch} in this package (looked for ${path}); build it with \`npm run build:native\` in the package's folder`,
+    );
+  }
+  try {
+    return createRequire(import.meta.url)(path) as NativeBinding;
+  } catch (cause) {
+    const disabled = (cause as NodeJS.ErrnoException).code === "ERR_DLOPEN_DISABLED";
+    throw new CarillonError(
+      "ERR_CARILLON_NATIVE_MISSING",
+      disabled
+        ? "this process may not load native addons: start node with --allow-addons"
+        : `the native addon cannot be loaded: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+}

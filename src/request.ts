@@ -1,0 +1,134 @@
+// A Request: a real Promise that can be cancelled and inspected. Not responsible for what completes it (thread.ts).
+import { inspect } from "node:util";
+import type { CarillonError } from "./errors.js";
+
+/** What a request is about, for error messages and inspection. */
+export interface Operation {
+  readonly name: "send" | "recv" | "join";
+  /** dest or source; -1 for any. */
+  readonly peer: number;
+  /** -1 for any. */
+  readonly tag: number;
+}
+
+/** What a pending request may ask of the thread that posted it. */
+export interface RequestOwner {
+  cancel(index: number): boolean;
+  reference(index: number, keepsAlive: boolean): void;
+}
+
+export type RequestState = "pending" | "fulfilled" | "rejected";
+
+const nothing = () => {};
+
+/**
+ * The Promise that `send` and `recv` return. `await`, `then`, `Promise.all` and `Promise.race` work as with any Promise,
+ * and what they return are plain Promises.
+ */
+export class Request<T> extends Promise<T> {
+  // `await` takes the short way for promises whose constructor is Promise: 84 ns against 236.
+  static override get [Symbol.species](): PromiseConstructor {
+    return Promise;
+  }
+
+  #state: RequestState = "pending";
+  #resolve: (value: unknown) => void;
+  #reject: (reason: unknown) => void;
+  #owner: RequestOwner | undefined;
+  #index = -1;
+  #operation: Operation | undefined;
+  #signal: AbortSignal | undefined;
+  #onAbort: (() => void) | undefined;
+
+  /** @internal Requests are made by `send` and `recv`. */
+  constructor(operation?: Operation) {
+    let resolve: (value: unknown) => void = nothing;
+    let reject: (reason: unknown) => void = nothing;
+    super((a, b) => {
+      resolve = a as (value: unknown) => void;
+      reject = b;
+    });
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#operation = operation;
+  }
+
+  /** "pending" until the operation has completed or failed. */
+  get state(): RequestState {
+    return this.#state;
+  }
+
+  /**
+   * Takes the operation back if nobody has matched it: true, and the request rejects with ERR_CARILLON_CANCELLED, which
+   * counts as handled. False: it is too late, the request settles as if nothing had been asked.
+   */
+  cancel(): boolean {
+    return this.#state === "pending" && this.#owner !== undefined && this.#owner.cancel(this.#index);
+  }
+
+  /** Keeps the process alive until this request settles (the default). */
+  ref(): this {
+    if (this.#state === "pending") this.#owner?.reference(this.#index, true);
+    return this;
+  }
+
+  /** Lets the process end although this request is pending. */
+  unref(): this {
+    if (this.#state === "pending") this.#owner?.reference(this.#index, false);
+    return this;
+  }
+
+  /** @internal */
+  get operation(): Operation | undefined {
+    return this.#operation;
+  }
+
+  /** @internal The native request behind it, while it is pending. */
+  post(owner: RequestOwner, index: number, signal: AbortSignal | undefined): this {
+    this.#owner = owner;
+    this.#index = index;
+    if (signal) {
+      this.#signal = signal;
+      this.#onAbort = () => void this.cancel();
+      signal.addEventListener("abort", this.#onAbort, { once: true });
+    }
+    return this;
+  }
+
+  /** @internal */
+  fulfill(value: T): this {
+    this.#state = "fulfilled";
+    if (this.#signal) this.#forgetSignal();
+    this.#resolve(value);
+    return this;
+  }
+
+  /** @internal `handled`: the user asked for it, nobody needs to catch it. */
+  fail(reason: unknown, handled = false): this {
+    this.#state = "rejected";
+    if (this.#signal) this.#forgetSignal();
+    if (handled) super.then(undefined, nothing);
+    this.#reject(reason);
+    return this;
+  }
+
+  /** @internal Cancelled: by its signal, with the signal's reason, or by `cancel()`. */
+  failCancelled(error: () => CarillonError): this {
+    const signal = this.#signal;
+    return signal?.aborted ? this.fail(signal.reason) : this.fail(error(), true);
+  }
+
+  #forgetSignal(): void {
+    if (this.#onAbort) this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#onAbort = undefined;
+  }
+
+  [inspect.custom](): string {
+    const { name, peer, tag } = this.#operation ?? { name: "request", peer: -1, tag: -1 };
+    const any = (n: number) => (n < 0 ? "any" : n);
+    return `Request { ${name} ${name === "send" ? "dest" : "source"}: ${any(peer)}, tag: ${any(tag)}, ${this.#state} }`;
+  }
+}
+
+// Without this, `await request` would wrap the request in another promise.
+Object.defineProperty(Request.prototype, "constructor", { value: Promise, configurable: true });

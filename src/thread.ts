@@ -1,0 +1,271 @@
+// This thread's side of the engine: its completion queue and the requests that wait for records in it.
+// Responsible for posting to native code and for settling what it completes; not for checking what users pass
+// (communicator.ts) nor for joining and leaving (world.ts).
+import type { Communicator } from "./communicator.js";
+import { CarillonError } from "./errors.js";
+import { Message } from "./message.js";
+import { DONE, FAILED, type NativeBinding, native, Queue, Status, Storage } from "./native.js";
+import { Request, type RequestOwner } from "./request.js";
+
+/** From this size on a received body is handed over instead of copied into fresh memory (measured: docs/architecture.md). */
+const ADOPT_BYTES = 64 * 1024;
+
+/** What a pending request needs when its record comes. */
+interface Pending {
+  readonly request: Request<unknown>;
+  /** Receive: whom the message belongs to. */
+  readonly communicator: Communicator | undefined;
+  /** Receive: where the bytes shall be. Send: the memory that must not be collected meanwhile. */
+  readonly memory: unknown;
+}
+
+export interface JoinRefused {
+  readonly refusal: number;
+  readonly rank: number;
+  readonly code: number;
+  readonly signal: number;
+}
+
+export class Thread implements RequestOwner {
+  readonly #native: NativeBinding;
+  readonly #queue: Int32Array;
+  readonly #inline: Uint8Array;
+  readonly #pending: (Pending | undefined)[] = [];
+  #tail = 0;
+  #sends = 0;
+  #onNoSends: (() => void) | undefined;
+
+  constructor(adaptive: boolean) {
+    this.#native = native();
+    const memory = new SharedArrayBuffer(4 * (Queue.records + Queue.capacity * Queue.recordWords));
+    this.#queue = new Int32Array(memory);
+    this.#inline = new Uint8Array(memory);
+    this.#native.attach(this.#queue, () => this.#drain(), adaptive);
+  }
+
+  /** Resolves when the world has formed; rejects with a JoinRefused. */
+  join(address: string, rank: number, size: number): Promise<void> {
+    const request = new Request<void>({ name: "join", peer: rank, tag: -1 });
+    const index = this.#native.join(address, rank, size);
+    if (index < 0) {
+      const refused: JoinRefused = { refusal: FAILED - index, rank, code: 0, signal: 0 };
+      return request.fail(refused);
+    }
+    this.#pending[index] = { request, communicator: undefined, memory: undefined };
+    request.post(this, index, undefined);
+    this.#drain();
+    return request;
+  }
+
+  send(
+    request: Request<void>,
+    tag: number,
+    context: number,
+    encoding: number,
+    flags: number,
+    payload: ArrayBufferView | readonly ArrayBufferView[],
+    signal: AbortSignal | undefined,
+  ): Request<void> {
+    const dest = (request.operation as { peer: number }).peer;
+    const index = this.#native.send(dest, tag, context, encoding, flags, payload);
+    if (index === DONE) return request.fulfill(undefined);
+    if (index <= FAILED) return request.fail(failure((FAILED - index) as Status, request, dest, undefined));
+    this.#pending[index] = { request, communicator: undefined, memory: payload };
+    ++this.#sends;
+    request.post(this, index, signal);
+    this.#drain();
+    return request;
+  }
+
+  recv<T>(
+    request: Request<Message<T>>,
+    communicator: Communicator,
+    context: number,
+    into: Uint8Array | undefined,
+    signal: AbortSignal | undefined,
+  ): Request<Message<T>> {
+    const { peer, tag } = request.operation as { peer: number; tag: number };
+    const shared = into && into.buffer instanceof SharedArrayBuffer ? into : undefined;
+    const index = this.#native.recv(peer, tag, context, into ? into.byteLength : -1, shared);
+    this.#pending[index] = { request: request as Request<unknown>, communicator, memory: into };
+    request.post(this, index, signal);
+    this.#drain();
+    return request;
+  }
+
+  cancel(index: number): boolean {
+    const cancelled = this.#native.cancel(index);
+    this.#drain();
+    return cancelled;
+  }
+
+  reference(index: number, keepsAlive: boolean): void {
+    this.#native.reference(index, keepsAlive);
+  }
+
+  /** Resolves when no send of this thread is outstanding, or after `timeout` ms. */
+  flush(timeout: number): Promise<void> {
+    if (this.#sends === 0 || timeout === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, timeout);
+      this.#onNoSends = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** Gives back this thread's handle; what is outstanding rejects with ERR_CARILLON_CLOSED. */
+  leave(): void {
+    this.#native.leave();
+    this.#drain();
+  }
+
+  /** Settles everything completed so far, in one pass. */
+  #drain(): void {
+    const queue = this.#queue;
+    for (;;) {
+      const head = Atomics.load(queue, Queue.head);
+      if (head === this.#tail) return;
+      while (this.#tail !== head) {
+        const record = Queue.records + ((this.#tail >>> 0) % Queue.capacity) * Queue.recordWords;
+        this.#tail = (this.#tail + 1) | 0;
+        this.#settle(record);
+      }
+      Atomics.store(queue, Queue.tail, head);
+    }
+  }
+
+  #settle(record: number): void {
+    const queue = this.#queue;
+    const index = queue[record + Queue.request] as number;
+    const pending = this.#pending[index] as Pending;
+    this.#pending[index] = undefined;
+    const { request, communicator } = pending;
+    const status = queue[record + Queue.status] as Status;
+    if (request.operation?.name === "send" && --this.#sends === 0) {
+      this.#onNoSends?.();
+      this.#onNoSends = undefined;
+    }
+    if (status === Status.ok) {
+      if (!communicator) {
+        // The owner's side of the law of buffers: what was sent had to stay until now.
+        request.fulfill(undefined);
+        return;
+      }
+      try {
+        request.fulfill(this.#message(record, index, communicator, pending.memory as Uint8Array | undefined));
+      } catch (error) {
+        request.fail(error);
+      }
+    } else if (status === Status.refused) {
+      const refused: JoinRefused = {
+        refusal: queue[record + Queue.detail] as number,
+        rank: queue[record + Queue.source] as number,
+        code: queue[record + Queue.code] as number,
+        signal: queue[record + Queue.signal] as number,
+      };
+      request.fail(refused);
+    } else if (status === Status.cancelled) {
+      request.failCancelled(() => failure(status, request, -1, undefined));
+    } else {
+      const bytes = byteLength(queue, record);
+      request.fail(failure(status, request, queue[record + Queue.source] as number, bytes), status === Status.closed);
+    }
+  }
+
+  #message(record: number, index: number, communicator: Communicator, into: Uint8Array | undefined): Message {
+    const queue = this.#queue;
+    const bytes = byteLength(queue, record);
+    const storage = queue[record + Queue.storage];
+    let data: Uint8Array;
+    if (into) {
+      data = part(into, bytes);
+      if (storage === Storage.inline) data.set(this.#inlineBytes(record, bytes));
+      else if (storage !== Storage.none) this.#native.take(index, data);
+    } else if (storage === Storage.inline) {
+      data = new Uint8Array(bytes);
+      data.set(this.#inlineBytes(record, bytes));
+    } else if (storage === Storage.stage && bytes >= ADOPT_BYTES) {
+      data = new Uint8Array(this.#native.adopt(index));
+    } else {
+      data = new Uint8Array(bytes);
+      if (storage !== Storage.none) this.#native.take(index, data);
+    }
+    return new Message(
+      communicator,
+      queue[record + Queue.source] as number,
+      queue[record + Queue.tag] as number,
+      (queue[record + Queue.encoding] as number) >>> 0,
+      data,
+    );
+  }
+
+  #inlineBytes(record: number, bytes: number): Uint8Array {
+    const start = 4 * (record + Queue.inline);
+    return this.#inline.subarray(start, start + bytes);
+  }
+}
+
+function byteLength(queue: Int32Array, record: number): number {
+  const low = (queue[record + Queue.bytesLow] as number) >>> 0;
+  return low + (queue[record + Queue.bytesHigh] as number) * 2 ** 32;
+}
+
+/** The first `bytes` of the caller's memory, unless it went away while the receive was in flight. */
+function part(into: Uint8Array, bytes: number): Uint8Array {
+  if (into.byteLength < bytes) {
+    throw new CarillonError(
+      "ERR_CARILLON_BUFFER_DETACHED",
+      `\`into\` was transferred or resized while the receive was in flight: ${bytes} bytes came, it has room for ${into.byteLength}`,
+      { byteLength: bytes },
+    );
+  }
+  return into.subarray(0, bytes);
+}
+
+function failure(
+  status: Status,
+  request: Request<unknown>,
+  rank: number,
+  byteLength: number | undefined,
+): CarillonError {
+  const { name, peer, tag } = request.operation ?? { name: "recv", peer: -1, tag: -1 };
+  const any = (n: number) => (n < 0 ? "any" : String(n));
+  const what =
+    name === "send"
+      ? `send to rank ${peer} with tag ${tag}`
+      : `recv from ${peer < 0 ? "any rank" : `rank ${peer}`} with ${tag < 0 ? "any tag" : `tag ${tag}`}`;
+  const who = rank >= 0 ? `rank ${rank}` : "every other rank";
+  const details = { ...(rank >= 0 && { rank }), ...(tag >= 0 && { tag }) };
+  switch (status) {
+    case Status.truncated:
+      return new CarillonError(
+        "ERR_CARILLON_TRUNCATED",
+        `${what}: the message from rank ${rank} has ${byteLength} bytes, more than \`into\`; it stays first in line`,
+        { ...details, byteLength: byteLength ?? 0 },
+      );
+    case Status.cancelled:
+      return new CarillonError("ERR_CARILLON_CANCELLED", `${what}: cancelled`, details);
+    case Status.peerClosed:
+      return new CarillonError("ERR_CARILLON_PEER_CLOSED", `${what}: ${who} has left the world`, details);
+    case Status.peerLost:
+      return new CarillonError("ERR_CARILLON_PEER_LOST", `${what}: ${who} has died`, details);
+    case Status.peerProtocol:
+      return new CarillonError(
+        "ERR_CARILLON_PEER_PROTOCOL",
+        `${what}: ${who} wrote what no Carillon writes; the connection to it is over`,
+        details,
+      );
+    case Status.closed:
+      return new CarillonError("ERR_CARILLON_CLOSED", `${what}: the world was closed`, details);
+    case Status.unreadable:
+      return new CarillonError(
+        "ERR_CARILLON_PULL_FORBIDDEN",
+        `${what}: the kernel does not let rank ${any(rank)} and this one read each other's memory (process_vm_readv); \`carillon info\` says why`,
+        details,
+      );
+    default:
+      return new CarillonError("ERR_CARILLON_OUT_OF_MEMORY", `${what}: out of memory`, details);
+  }
+}

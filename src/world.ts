@@ -1,0 +1,206 @@
+// The world: joining it, leaving it, and what keeps a process alive meanwhile.
+// Not responsible for messages (communicator.ts) nor for starting ranks (launch.ts, launcher/).
+import { inspect } from "node:util";
+import { isMainThread } from "node:worker_threads";
+import { Communicator } from "./communicator.js";
+import { CarillonError } from "./errors.js";
+import { native, Refusal } from "./native.js";
+import { type JoinRefused, Thread } from "./thread.js";
+
+/** How an event loop waits: look at the rings for up to 50 µs before it blocks, where that pays, or block at once. */
+export type Wait = "adaptive" | "block";
+
+export interface JoinOptions {
+  /** Default: what the launcher was told by `--wait`, else "adaptive". */
+  wait?: Wait;
+}
+
+/** Where a rank meets the others. */
+interface Meeting {
+  /** Empty: alone. */
+  readonly address: string;
+  readonly rank: number;
+  readonly size: number;
+}
+
+/** @internal */
+export interface JoinAsOptions extends Meeting, JoinOptions {
+  /** Called once when this thread has left the world. */
+  onLeft?: () => void;
+}
+
+/** Whether this thread is in a world or on its way into one. */
+let occupied = false;
+let thread: Thread | undefined;
+let saysGoodbye = false;
+let construct: (thread: Thread, meeting: Meeting, onLeft: (() => void) | undefined) => World;
+
+export class World extends Communicator {
+  readonly #onLeft: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(thread: Thread, { rank, size }: Meeting, onLeft: (() => void) | undefined) {
+    super(thread, rank, size, 0);
+    this.#onLeft = onLeft;
+  }
+
+  static {
+    construct = (thread, meeting, onLeft) => new World(thread, meeting, onLeft);
+  }
+
+  /**
+   * Joins the world this process was launched into (`carillon run`, `launch`); resolves when every rank has. Without a
+   * launcher: a world of one. In a worker thread: another handle on the same rank.
+   *
+   * Rejects with ERR_CARILLON_ALREADY_JOINED, _ENVIRONMENT, _RANK_TAKEN, _JOIN_FAILED, _CLOSED (this process has left its world),
+   * _INVALID_ARGUMENT, _UNSUPPORTED_PLATFORM or _NATIVE_MISSING.
+   */
+  static async join(options: JoinOptions = {}): Promise<World> {
+    const existing = native().joined();
+    return joinAs({ ...(existing ? { address: "", ...existing } : meetingFromEnvironment()), ...options });
+  }
+
+  /**
+   * Leaves the world: waits up to `timeout` ms (default 5,000) for sends to be taken, then rejects what is outstanding in this
+   * thread with ERR_CARILLON_CLOSED. The rank leaves when the last of its threads has closed.
+   */
+  close({ timeout = 5000 }: { timeout?: number } = {}): Promise<void> {
+    if (typeof timeout !== "number" || !(timeout >= 0)) {
+      const message = `timeout must be a number of milliseconds, not ${String(timeout)}`;
+      return Promise.reject(new CarillonError("ERR_CARILLON_INVALID_ARGUMENT", message));
+    }
+    this.#closing ??= this.#close(Math.min(timeout, 2 ** 31 - 1));
+    return this.#closing;
+  }
+
+  async #close(timeout: number): Promise<void> {
+    const open = this.thread as Thread;
+    this.thread = undefined;
+    await open.flush(timeout);
+    open.leave();
+    occupied = false;
+    this.#onLeft?.();
+  }
+
+  /** Outstanding requests of this thread keep the process alive (the default). */
+  ref(): this {
+    native().referenceAll(true);
+    return this;
+  }
+
+  /** The process may end although requests of this thread are outstanding. */
+  unref(): this {
+    native().referenceAll(false);
+    return this;
+  }
+
+  /** Counters of this rank and thread since it joined: messages, bytes, rings, waits. */
+  stats(): Record<string, number> {
+    return native().stats();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  [inspect.custom](): string {
+    return `World { rank: ${this.rank}, size: ${this.size}${this.thread ? "" : ", closed"} }`;
+  }
+}
+
+/** @internal Joins as a given rank. */
+export async function joinAs(options: JoinAsOptions): Promise<World> {
+  const { address, rank, size, onLeft } = options;
+  const adaptive = waitOf(options.wait) === "adaptive";
+  const binding = native();
+  if (occupied) {
+    throw new CarillonError(
+      "ERR_CARILLON_ALREADY_JOINED",
+      "this thread has joined already; pass its World on, or close it first",
+    );
+  }
+  if (binding.left()) {
+    throw new CarillonError("ERR_CARILLON_CLOSED", "this process has left its world and cannot join it again");
+  }
+  occupied = true;
+  try {
+    thread ??= new Thread(adaptive);
+    await thread.join(address, rank, size);
+  } catch (reason) {
+    thread?.leave();
+    occupied = false;
+    throw reason instanceof Error ? reason : refused(reason as JoinRefused, options);
+  }
+  if (isMainThread && !saysGoodbye) {
+    saysGoodbye = true;
+    // A process that ends properly says so, and what it sent stays receivable; one that fails counts as lost.
+    process.on("exit", (code) => {
+      if (code === 0) binding.goodbye();
+    });
+  }
+  return construct(thread, { address, rank, size }, onLeft);
+}
+
+function waitOf(asked: unknown): Wait {
+  const wait = asked ?? process.env.CARILLON_WAIT ?? "adaptive";
+  if (wait === "adaptive" || wait === "block") return wait;
+  const shown = JSON.stringify(wait);
+  throw asked === undefined
+    ? new CarillonError("ERR_CARILLON_ENVIRONMENT", `CARILLON_WAIT must be "adaptive" or "block", not ${shown}`)
+    : new CarillonError("ERR_CARILLON_INVALID_ARGUMENT", `wait must be "adaptive" or "block", not ${shown}`);
+}
+
+function meetingFromEnvironment(): Meeting {
+  const { CARILLON_JOB: job, CARILLON_RANK: rank, CARILLON_SIZE: size } = process.env;
+  if (job === undefined && rank === undefined && size === undefined) return { address: "", rank: 0, size: 1 };
+  const given = `CARILLON_JOB=${job ?? "(unset)"} CARILLON_RANK=${rank ?? "(unset)"} CARILLON_SIZE=${size ?? "(unset)"}`;
+  const environment = (what: string) =>
+    new CarillonError(
+      "ERR_CARILLON_ENVIRONMENT",
+      `${what} (${given}); start the program with \`carillon run\`, or unset all three for a world of one`,
+    );
+  if (job === undefined || rank === undefined || size === undefined) {
+    throw environment("the launcher's environment is incomplete");
+  }
+  if (!/^\d{1,9}$/.test(size) || Number(size) < 1 || Number(size) > native().maxRanks) {
+    throw environment(`CARILLON_SIZE must be an integer from 1 to ${native().maxRanks}`);
+  }
+  if (!/^\d{1,9}$/.test(rank) || Number(rank) >= Number(size)) {
+    throw environment(`CARILLON_RANK must be an integer from 0 to ${Number(size) - 1}`);
+  }
+  if (!/^[\w.-]{1,100}$/.test(job)) throw environment("CARILLON_JOB is no launcher's address");
+  return { address: job, rank: Number(rank), size: Number(size) };
+}
+
+function refused({ refusal, rank, code, signal }: JoinRefused, meeting: Meeting): CarillonError {
+  const failed = (what: string, details = {}) =>
+    new CarillonError("ERR_CARILLON_JOIN_FAILED", `the world could not form: ${what}`, details);
+  switch (refusal) {
+    case Refusal.hubGone:
+      return failed(`no launcher answers at ${meeting.address} (has it ended?)`);
+    case Refusal.notOurUser:
+      return failed("the launcher belongs to another user");
+    case Refusal.wrongVersion:
+      return failed("the launcher is of another version of Carillon");
+    case Refusal.badRank:
+      return new CarillonError(
+        "ERR_CARILLON_ENVIRONMENT",
+        `the launcher has no rank ${meeting.rank} of ${meeting.size}; it must have been started for another job`,
+        { rank: meeting.rank },
+      );
+    case Refusal.rankTaken:
+      return new CarillonError(
+        "ERR_CARILLON_RANK_TAKEN",
+        `another process has joined as rank ${meeting.rank}; a child process inherits CARILLON_* from its parent: unset them there, or use worker threads, which share their process's rank`,
+        { rank: meeting.rank },
+      );
+    case Refusal.rankEnded: {
+      const how = signal > 0 ? ` (killed by signal ${signal})` : code >= 0 ? ` (exit code ${code})` : "";
+      return failed(`rank ${rank} ended${how} before it joined`, { rank });
+    }
+    case Refusal.noResources:
+      return failed("out of descriptors or memory");
+    default:
+      return failed("the launcher's answer was not understood");
+  }
+}

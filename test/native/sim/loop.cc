@@ -1,0 +1,244 @@
+// The model of the binding: what a JavaScript thread's loop and the progress thread do around the engine, step for step as
+// native/binding does it. What JavaScript wants is in script.cc.
+#include <cstdlib>
+#include <cstring>
+
+#include "world.h"
+
+namespace sim {
+namespace {
+
+// Other callbacks of the loop, or JavaScript that computes: bells are not answered meanwhile.
+void compute(Thread&, uint32_t most) {
+  for (uint32_t i = world->random.below(most); i > 0; --i) step("compute");
+}
+
+bool copy_one(Thread& t, uint64_t most, CompletionQueue* own) {
+  Engine& engine = *t.process->engine;
+  if (!engine.try_enter()) return false;
+  Request* request = engine.next_pull(most);
+  engine.leave(own);
+  if (!request) return false;
+  if (!request->landing) {
+    free(request->stage);
+    request->stage = static_cast<unsigned char*>(malloc(request->got_bytes));
+    request->stage_bytes = request->got_bytes;
+    request->landing = request->stage;
+  }
+  Pull result;
+  do result = engine.pull(request);
+  while (result == Pull::more && own && !request->abandon.load());
+  if (result == Pull::revoked) reinterpret_cast<Operation*>(request)->requeued = true;
+  request->submission_kind = SubmissionKind::pulled;
+  request->pull_result = static_cast<uint8_t>(result);
+  step("copied");
+  engine.submit(request, own);
+  return true;
+}
+
+bool has_records(Thread& t) {
+  return reinterpret_cast<std::atomic<uint32_t>*>(t.words)->load() != t.consumed;
+}
+
+void nudge(Process& p) {
+  ++p.nudge;
+  wake(p.progress());
+}
+
+void adaptive_wait(Thread& t) {
+  Engine& engine = *t.process->engine;
+  if (!engine.try_enter()) return;
+  engine.step(t.queue);
+  for (uint32_t i = world->random.below(60); i > 0 && !has_records(t) && !t.copies_wait; --i) {
+    if (engine.pending() || engine.look()) engine.step(t.queue);
+    spin("adaptive");
+  }
+  engine.leave(t.queue);
+  after_leave(t);
+}
+
+// The last thread says goodbye for its process.
+void close_process(Thread& t) {
+  Process& p = *t.process;
+  enter_waiting(*p.engine);
+  p.engine->revoke_all();
+  step("closed.publish");
+  shm::header(p.segment)->closed.exchange(1);
+  p.engine->touch_all();
+  p.engine->leave(nullptr);
+  p.closed = true;
+  plan_departure(p, Ending::closed);
+  spin("gone");
+}
+
+}  // namespace
+
+void enter_waiting(Engine& engine) {
+  while (!engine.try_enter()) spin("enter.wait");
+}
+
+void after_leave(Thread& t) {
+  while (t.copies_wait) {
+    t.copies_wait = false;
+    if (!copy_one(t, world->short_copy, t.queue)) {
+      nudge(*t.process);
+      t.copies_wait = false;
+    }
+  }
+}
+
+void drain(Thread& t) {
+  Engine& engine = *t.process->engine;
+  auto* tail = reinterpret_cast<std::atomic<uint32_t>*>(t.words + 16);
+  while (has_records(t) || t.queue->waits.load() > 0) {
+    while (has_records(t)) {
+      const uint32_t* record = t.words + 32 + t.consumed % 512 * 32;
+      Operation* o = record[0] < t.operations.size() ? t.operations[record[0]] : nullptr;
+      if (!o) fail("record of request %u that is not outstanding", record[0]);
+      if (t.queue->emitted[t.consumed % 512] != &o->request) fail("record and request differ");
+      t.operations[record[0]] = nullptr;
+      t.free_indices.push_back(record[0]);
+      consume(t, o, record);
+      tail->store(++t.consumed);
+      t.queue->reaped.store(t.consumed - t.lag);
+    }
+    step("drained");
+    if (t.queue->waits.load() > 0) {
+      enter_waiting(engine);
+      engine.refill(t.queue);
+      engine.leave(t.queue);
+      after_leave(t);
+    }
+  }
+  if (!t.taken.empty() && (world->phase != World::Phase::script || world->random.chance(500))) {
+    for (Block* b : t.taken) engine.pool().give_back(b);
+    t.taken.clear();
+  }
+  if (engine.pool().any_returned()) {
+    engine.poll(t.queue);
+    after_leave(t);
+  }
+}
+
+void tear_down(Thread& t) {
+  Process& p = *t.process;
+  t.leaving = true;
+  for (;;) {
+    enter_waiting(*p.engine);
+    bool done = p.engine->detach(t.queue);
+    p.engine->leave(t.queue);
+    if (done) break;
+    spin("detach.wait");
+  }
+  drain(t);
+  for (Block* b : t.taken) p.engine->pool().give_back(b);
+  t.taken.clear();
+  p.engine->poll(nullptr);
+  nudge(p);  // for bodies of other threads that we were told of while we left
+  for (Operation* o : t.operations)
+    if (o) fail("request %u did not end with its thread", o->request.index);
+  t.ended = true;
+  delete t.queue;
+  t.queue = nullptr;
+  free(t.words);
+  t.words = nullptr;
+}
+
+void run_javascript(void* argument) {
+  Thread& t = *static_cast<Thread*>(argument);
+  Process& p = *t.process;
+  World& w = *world;
+  while (p.connected + 1 < w.size && !p.closing) spin("join");
+  int patience = 40;
+  for (;;) {
+    // A turn: what JavaScript does, then the loop's other callbacks.
+    if (p.closing) {
+      if (t.outstanding_sends == 0 || --patience < 0 || w.phase != World::Phase::script) t.want_teardown = true;
+      else t.wake_at = w.steps + 50;
+    } else if (w.phase == World::Phase::cancel) {
+      cancel_all(t);
+    } else if (w.phase == World::Phase::drain) {
+      act_draining(t);
+    } else {
+      for (uint32_t burst = 1 + w.random.below(w.random.chance(200) ? 12 : 3); burst > 0 && t.script > 0; --burst, --t.script)
+        act(t);
+    }
+    if (t.want_teardown) break;
+    if (w.random.chance(300)) compute(t, 60);
+    drain(t);
+    if (w.phase == World::Phase::drain && !p.closing) act_draining(t);
+    if (w.adaptive && w.random.chance(600)) adaptive_wait(t);
+    drain(t);
+
+    if (!p.closing && t.script > 0 && w.phase == World::Phase::script) t.wake_at = w.steps + 1 + w.random.below(300);
+    recompute_due();
+    sleep_in_epoll(t);
+    t.wake_at = 0;
+    t.timeout = false;
+    if (w.random.chance(150)) compute(t, 400);
+    if (t.ready && p.bell > 0) {
+      p.bell = 0;
+      step("bell.read");
+      p.engine->poll(t.queue);
+      after_leave(t);
+      drain(t);
+      if (w.random.chance(150)) compute(t, 100);
+    }
+    if (t.notify > 0) {
+      t.notify = 0;
+      step("notify.read");
+      t.queue->signalled.exchange(0);
+      step("notify.clear");
+      drain(t);
+    }
+  }
+  tear_down(t);
+  if (p.closing) {
+    Thread& other = p.threads[1 - t.number];
+    if (other.ended) close_process(t);
+    else other.timeout = true, wake(other);
+  }
+  for (;;) spin("ended");
+}
+
+void run_progress(void* argument) {
+  Thread& t = *static_cast<Thread*>(argument);
+  Process& p = *t.process;
+  World& w = *world;
+  for (;;) {
+    sleep_in_epoll(t);
+    step("progress.wakes");
+    if (t.ready) p.bell = 0;
+    p.escalation = 0;
+    p.nudge = 0;
+    if (p.timer_ready) {
+      p.timer_ready = false;
+      enter_waiting(*p.engine);
+      p.engine->timer_fired();
+      p.engine->leave(nullptr);
+    }
+    for (size_t i = 0; i < p.departures.size();) {
+      Departure d = p.departures[i];
+      if (d.due > w.steps) {
+        ++i;
+        continue;
+      }
+      p.departures.erase(p.departures.begin() + static_cast<long>(i));
+      enter_waiting(*p.engine);
+      if (d.ending == Ending::none) {
+        Process& other = w.processes[d.peer];
+        if (!shm::connect(&p.ports[d.peer], p.segment, other.segment, shm::segment_bytes(w.size, w.ring_bytes), d.peer))
+          fail("cannot connect");
+        p.engine->connect(d.peer, &shm::driver, &p.ports[d.peer], {d.peer, d.peer});
+        ++p.connected;
+      } else {
+        p.engine->end_peer(d.peer, d.ending);
+      }
+      p.engine->leave(nullptr);
+    }
+    p.engine->poll(nullptr);
+    while (copy_one(t, UINT64_MAX, nullptr)) p.engine->poll(nullptr);
+  }
+}
+
+}  // namespace sim

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# The package as a stranger gets it: what `npm pack` puts in, and that it installs and runs where there is no compiler,
+# no install script runs and nothing is in the home directory.
+# Usage: pack.sh  in a built repository. Leaves nothing behind.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+work=$(mktemp -d "${TMPDIR:-/tmp}/carillon-pack.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/out" "$work/bin" "$work/home" "$work/app" "$work/tmp"
+
+machine=linux-$(node -p process.arch)
+most_kilobytes=1024
+
+fail() {
+  echo "pack: $1" >&2
+  exit 1
+}
+
+# --- what is in it -----------------------------------------------------------------------------------------------------
+cd "$root"
+tarball=$work/out/$(npm pack --silent --ignore-scripts --pack-destination "$work/out" 2>/dev/null | tail -n 1)
+[ -f "$tarball" ] || fail "npm pack made no tarball"
+tar -tzf "$tarball" | sed 's|^package/||' | sort >"$work/list"
+
+for file in package.json README.md dist/src/index.js dist/src/index.d.ts dist/src/cli/main.js \
+  "prebuilds/$machine/carillon.node" "prebuilds/$machine/carillon-exec"; do
+  grep -qxF "$file" "$work/list" || fail "$file is not in the package"
+done
+if grep -E '^(test|bench|examples|src|build|node_modules)/|^dist/(test|bench|examples)/|(^|/)\.|\.(tgz|log)$' "$work/list" >&2; then
+  fail "the files above do not belong in the package"
+fi
+kilobytes=$(($(wc -c <"$tarball") / 1024))
+[ "$kilobytes" -le "$most_kilobytes" ] || fail "the package has $kilobytes KiB, more than $most_kilobytes"
+mkdir "$work/package"
+tar -xzf "$tarball" -C "$work/package" --strip-components=1
+[ -x "$work/package/prebuilds/$machine/carillon-exec" ] || fail "carillon-exec is not executable"
+"$root/test/package/symbols.sh" "$work/package/prebuilds/$machine"
+
+# --- a machine with Node.js and little else ----------------------------------------------------------------------------
+for tool in node npm npx sh env cat uname; do
+  ln -s "$(readlink -f "$(command -v "$tool")")" "$work/bin/$tool"
+done
+# The registry is this machine's business: it is handed on, and never shown.
+registry=$(npm config get registry 2>/dev/null)
+conceal() { sed "s|${registry%/}|(registry)|g"; }
+
+bare() {
+  local kept=()
+  for name in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy NODE_EXTRA_CA_CERTS SSL_CERT_FILE; do
+    [ -n "${!name-}" ] && kept+=("$name=${!name}")
+  done
+  (cd "$work/app" && env -i "${kept[@]}" PATH="$work/bin" HOME="$work/home" TMPDIR="$work/tmp" \
+    npm_config_registry="$registry" npm_config_update_notifier=false "$@" </dev/null)
+}
+
+for tool in cc gcc g++ c++ clang make python3; do
+  if bare sh -c "command -v $tool" >/dev/null; then fail "$tool is on the reduced PATH"; fi
+done
+
+cat >"$work/app/package.json" <<'JSON'
+{ "name": "stranger", "private": true, "type": "module" }
+JSON
+cat >"$work/app/hello.js" <<'JS'
+import { World } from "carillon";
+
+const world = await World.join();
+try {
+  if (world.rank === 0) {
+    await world.send({ text: "ring", bells: Float64Array.of(1, 2, 3) }, { dest: 1 });
+    const answer = await world.recv({ source: 1 });
+    console.log(`rank 0 of ${world.size} heard ${answer.value}`);
+  } else {
+    const message = await world.recv({ source: 0 });
+    console.log(`rank 1 of ${world.size} heard ${message.value.text} ${message.value.bells.join("-")}`);
+    await message.reply("rang");
+  }
+} finally {
+  await world.close();
+}
+JS
+
+bare npm install --ignore-scripts --no-audit --no-fund "$tarball" >"$work/install.log" 2>&1 || {
+  conceal <"$work/install.log" >&2
+  fail "the package cannot be installed"
+}
+
+# carillon ARGUMENT…: the installed command, its output in $work/stdout.
+carillon() {
+  bare npx --no-install carillon "$@" >"$work/stdout" 2>"$work/stderr" || {
+    cat "$work/stdout" "$work/stderr" >&2
+    fail "carillon $1 failed"
+  }
+}
+
+carillon run -n 2 hello.js
+printf '%s\n' "rank 0 of 2 heard rang" "rank 1 of 2 heard ring 1-2-3" >"$work/expected"
+sort "$work/stdout" | diff "$work/expected" - >&2 || fail "the two-rank program printed something else (above)"
+
+carillon info
+version=$(node -p 'require(process.argv[1]).version' "$root/package.json")
+grep -qF "$version" "$work/stdout" || { cat "$work/stdout" >&2; fail "carillon info does not name its version $version"; }
+grep -q shm "$work/stdout" || { cat "$work/stdout" >&2; fail "carillon info does not name the driver shm"; }
+
+echo "pack: $(wc -l <"$work/list") files, $kilobytes KiB, installed without scripts and run by two ranks"

@@ -1,0 +1,16 @@
+// How the tests run: each file in a process of its own, results also as JSON where .ci/run asks for them.
+// Not responsible for building: `npm test` builds first.
+import { defineConfig } from "vitest/config";
+
+const report = process.env.CARILLON_TEST_REPORT;
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    pool: "forks",
+    // Tests start real processes: on a busy machine these limits only end what hangs.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    reporters: report ? ["default", ["json", { outputFile: report }]] : ["default"],
+  },
+});
