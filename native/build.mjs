@@ -2,7 +2,7 @@
 // Responsible for finding headers (those beside the running Node first, so that no download is needed);
 // not for compiler flags, which binding.gyp declares.
 import { spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, renameSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -39,4 +39,9 @@ run("build", "--release", "-j", "max");
 
 const target = join(root, "prebuilds", `linux-${process.arch}`);
 mkdirSync(target, { recursive: true });
-for (const file of ["carillon.node", "carillon-exec"]) copyFileSync(join(root, "build/Release", file), join(target, file));
+for (const file of ["carillon.node", "carillon-exec"]) {
+  // Renamed into place: a process that has the old one mapped keeps it.
+  const fresh = join(target, `.${file}.${process.pid}`);
+  copyFileSync(join(root, "build/Release", file), fresh);
+  renameSync(fresh, join(target, file));
+}

@@ -30,7 +30,7 @@ export interface LaunchOptions {
  * stderr by whole lines. They end when this process does. As long as the world is open they do not keep this process
  * alive; when it has left the world, by `close()` or because it had nothing left to do, it waits for them to end.
  * @throws CarillonError ERR_CARILLON_INVALID_ARGUMENT, ERR_CARILLON_LAUNCH_FAILED, ERR_CARILLON_ALREADY_JOINED,
- * ERR_CARILLON_JOIN_FAILED (a rank ended before it joined)
+ * ERR_CARILLON_CLOSED (this process has left its world), ERR_CARILLON_JOIN_FAILED (a rank ended before it joined)
  */
 export async function launch(options: LaunchOptions): Promise<World> {
   check(options);
@@ -38,6 +38,9 @@ export async function launch(options: LaunchOptions): Promise<World> {
   const script = resolveScript(options.script, true);
   if (native().joined()) {
     throw new CarillonError("ERR_CARILLON_ALREADY_JOINED", "this process is a rank already: it cannot launch a world");
+  }
+  if (native().left()) {
+    throw new CarillonError("ERR_CARILLON_CLOSED", "this process has left its world and cannot launch another");
   }
   const hub = native().openHub(size);
   let formed = false;

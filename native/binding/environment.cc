@@ -19,6 +19,7 @@ namespace {
 
 // The adaptive wait: how long a thread looks before its loop blocks, and when it gives up.
 constexpr uint64_t kLook = 50'000;           // ns without a completion
+constexpr uint64_t kLookAround = 5'000;      // ns between looks at the loop's other descriptors, a system call
 constexpr uint64_t kTurn = 1'000'000;        // ns in one turn of the loop, so that its timers and sockets get theirs
 constexpr uint32_t kLosses = 3;              // in a row, then back off
 constexpr uint64_t kBackOffFirst = 1'000'000, kBackOffMost = 64'000'000;
@@ -87,7 +88,6 @@ void on_notify(uv_poll_t* handle, int, int) {
 void on_bell(uv_poll_t* handle, int, int) {
   auto* e = static_cast<Environment*>(handle->data);
   if (!e->rank) return;
-  drain_counter(e->rank->bell);
   ++e->wakes;
   e->rank->engine.poll(&e->queue);
   after_leave(e);
@@ -106,6 +106,7 @@ bool look_for_a_while(Environment* e, uint64_t deadline) {
   Engine& engine = e->rank->engine;
   if (!engine.try_enter()) return false;
   bool won = false;
+  uint64_t look_around_at = now_ns() + kLookAround;
   engine.step(&e->queue);
   for (uint32_t spins = 1;; ++spins) {
     if (has_records(e)) {
@@ -117,10 +118,12 @@ bool look_for_a_while(Environment* e, uint64_t deadline) {
       engine.step(&e->queue);
       continue;
     }
+    if (spins % 64) continue;
     relax();
-    if (spins % 32) continue;
-    if (now_ns() > deadline || peer_shares_processor(e)) break;
-    if (spins % 128 == 0) {
+    uint64_t now = now_ns();
+    if (now > deadline || peer_shares_processor(e)) break;
+    if (now > look_around_at) {
+      look_around_at = now + kLookAround;
       pollfd others = {uv_backend_fd(e->loop), POLLIN, 0};
       if (poll(&others, 1, 0) > 0) break;
     }
@@ -159,11 +162,12 @@ void adaptive_wait(Environment* e) {
 }
 
 // libuv has added the bell to its epoll set by now: replace its entry by one with EPOLLEXCLUSIVE. The mask is never
-// changed afterwards, so libuv never modifies the entry, which the kernel would refuse.
+// changed afterwards, so libuv never modifies the entry, which the kernel would refuse. Edge-triggered: every ring wakes
+// once and nobody has to read the counter.
 void make_bell_exclusive(Environment* e) {
   int backend = uv_backend_fd(e->loop);
   epoll_event event = {};
-  event.events = EPOLLIN | EPOLLEXCLUSIVE;
+  event.events = EPOLLIN | EPOLLEXCLUSIVE | EPOLLET;
   event.data.fd = e->rank->bell;
   if (epoll_ctl(backend, EPOLL_CTL_DEL, e->rank->bell, nullptr) == 0)
     epoll_ctl(backend, EPOLL_CTL_ADD, e->rank->bell, &event);
@@ -271,6 +275,7 @@ void watch_bell(Environment* e) {
   e->bell = new uv_poll_t;
   uv_poll_init(e->loop, e->bell, e->rank->bell);
   e->bell->data = e;
+  // Never read: until the entry is edge-triggered a bell that has rung makes the loop look at once, which is right.
   uv_poll_start(e->bell, UV_READABLE, on_bell);
   uv_unref(reinterpret_cast<uv_handle_t*>(e->bell));
   e->bell_place = Environment::BellPlace::asked;

@@ -112,7 +112,7 @@ void* run(void* argument) {
     int count = epoll_wait(r->epoll, events, 8, -1);
     for (int i = 0; i < count; ++i) {
       switch (events[i].data.u32) {
-        case bell: drain_counter(r->bell); break;
+        case bell: break;  // edge-triggered, like its entries in the loops: every ring wakes once, nobody reads it
         case escalation: drain_counter(r->escalation); break;
         case nudge: drain_counter(r->nudge); break;
         case timer:
@@ -161,12 +161,12 @@ void nudge_progress(Rank* r) { signal_descriptor(r->nudge); }
 void register_bell_last(Rank* r) {
   pthread_mutex_lock(&r->bell_order);
   epoll_ctl(r->epoll, EPOLL_CTL_DEL, r->bell, nullptr);
-  watch(r, r->bell, EPOLLIN | EPOLLEXCLUSIVE, bell);
+  watch(r, r->bell, EPOLLIN | EPOLLEXCLUSIVE | EPOLLET, bell);
   pthread_mutex_unlock(&r->bell_order);
 }
 
 bool start_progress(Rank* r) {
-  bool watched = watch(r, r->bell, EPOLLIN | EPOLLEXCLUSIVE, bell) && watch(r, r->escalation, EPOLLIN, escalation) &&
+  bool watched = watch(r, r->bell, EPOLLIN | EPOLLEXCLUSIVE | EPOLLET, bell) && watch(r, r->escalation, EPOLLIN, escalation) &&
                  watch(r, r->nudge, EPOLLIN, nudge) && watch(r, r->timer, EPOLLIN, timer);
   if (watched && r->client) watched = watch(r, bootstrap::client_descriptor(r->client), EPOLLIN, hub);
   if (!watched) return false;

@@ -125,7 +125,7 @@ void Engine::progress() {
   run_submissions();
   collect_returned();
   if (retry_) {
-    retry_ = false;
+    retry_ = any_stalled_ = false;
     for (uint32_t i = 0; i < size_; ++i) peers_[i].stalled = false;
   }
   for (uint32_t i = 0; i < size_; ++i) {
@@ -133,8 +133,12 @@ void Engine::progress() {
     if (!p.driver || p.ended) continue;
     if (p.ending == Ending::none && p.port->closed->load(std::memory_order_seq_cst)) p.ending = Ending::closed;
     receive(p);
-    outcomes(p);
-    if (!p.line.empty()) flush(p);
+    bool drained = outcomes(p);
+    if (p.ending == Ending::none) {
+      if (!p.line.empty()) flush(p);
+    } else if (drained) {
+      abandon(p);
+    }
     if (p.driver->publish(p.port)) p.touched = true;
     if (p.ending != Ending::none && !p.stalled && !p.driver->look(p.port)) finalize(p);
     if (p.ending == Ending::protocol) finalize(p);
@@ -162,6 +166,9 @@ void Engine::ring(Peer& p) {
   p.rung_epoch = epoch;
   p.rung_tick = tick_;
   ++counters_.rings;
+  // The ring is a system call, in which the peer may preempt us on our own processor and answer. Awake, its answer needs
+  // no ring: we look once more before we leave (measured on one core: 8.4 -> 5 µs a round trip).
+  attention_.wake();
   CARILLON_STEP("engine.ring");
   doorbell_->ring(&p.bell);
   if (!timer_running_) {
@@ -232,12 +239,9 @@ void Engine::end_peer(uint32_t rank, Ending ending) {
   progress();
 }
 
-// Everything the peer had committed is delivered: now end what only it could have completed.
-void Engine::finalize(Peer& p) {
-  if (p.ended) return;
-  p.ended = true;
-  ++ended_;
-  if (p.ending != Ending::closed) any_lost_ = true;
+// The peer has answered all it ever will, though packets of it may still wait for room: end what was meant for it, and drop
+// the offers whose bodies can come no more (nobody was promised them, and their blocks may be the room that is missing).
+void Engine::abandon(Peer& p) {
   Status status = status_of(p);
   while (Request* r = p.line.pop()) complete(r, status);
   for (Request*& r : p.offers)
@@ -245,13 +249,23 @@ void Engine::finalize(Peer& p) {
       complete(r, status);
       r = nullptr;
     }
-  bool alone = ended_ == connected_ && connected_ + 1 == size_;
-  int32_t rank = static_cast<int32_t>(p.rank);
   matcher_.each_unexpected([&](Block* b) {
-    if (!b->offer || b->source != rank) return;
-    matcher_.remove_unexpected(b);  // its body can come no more, and nobody was promised it
+    if (!b->offer || b->source != static_cast<int32_t>(p.rank)) return;
+    matcher_.remove_unexpected(b);
     free_block(b);
   });
+}
+
+// Everything the peer had committed is delivered: now end what only it could have completed.
+void Engine::finalize(Peer& p) {
+  if (p.ended) return;
+  p.ended = true;
+  ++ended_;
+  if (p.ending != Ending::closed) any_lost_ = true;
+  abandon(p);
+  Status status = status_of(p);
+  bool alone = ended_ == connected_ && connected_ + 1 == size_;
+  int32_t rank = static_cast<int32_t>(p.rank);
   matcher_.each_posted([&](Request* r) {
     if (r->peer != rank && !(alone && r->peer == any_source)) return;
     matcher_.withdraw(r);

@@ -132,6 +132,7 @@ class Engine {
   void settle(CompletionQueue* own);
   void ring(Peer&);
   void collect_returned();
+  void abandon(Peer&);
   void finalize(Peer&);
   Status status_of(const Peer&) const;
   // send.cc
@@ -139,7 +140,7 @@ class Engine {
   void flush(Peer&);
   bool has_envelope_credit(Peer&, bool ask);
   bool has_byte_credit(Peer&, uint64_t bytes);
-  void outcomes(Peer&);
+  bool outcomes(Peer&);  // false: there may be more
   void deliver_parcel(Parcel*);
   // receive.cc
   void receive(Peer&);
@@ -158,7 +159,8 @@ class Engine {
   uint32_t rank_ = 0, size_ = 1, last_peer_ = 0;
   uint32_t connected_ = 0, ended_ = 0;
   bool any_lost_ = false;
-  bool retry_ = false;   // blocks became free while somebody was stalled
+  bool retry_ = false;   // look at the stalled again: blocks became free, or a receive came that may need none
+  bool any_stalled_ = false;
   Peer* peers_ = nullptr;
   Guard guard_;
   SubmissionQueue submissions_;

@@ -53,7 +53,7 @@ void Engine::receive(Peer& p) {
       return;
     }
     if (!arrive(p, h, packet + sizeof h)) {
-      p.stalled = true;
+      p.stalled = any_stalled_ = true;
       return;
     }
     last_peer_ = p.rank;
@@ -64,6 +64,7 @@ void Engine::receive(Peer& p) {
 // False: the pool is empty, the packet stays in its ring.
 bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
   int32_t source = static_cast<int32_t>(p.rank);
+  if (h.kind == PacketKind::offer && p.ending != Ending::none) return true;  // its body can come no more
   while (Request* r = matcher_.find_posted(h.context, source, h.tag)) {
     if (h.bytes > r->bytes) {
       // Too large for this one: it hears of it, the message goes on down the line.
@@ -136,7 +137,8 @@ void Engine::take_block(Request* r, Block* b) {
   if (b->parcel) {
     // Copied by the receiving thread when it settles, `into` shared memory too: it may be long.
     r->parcel = b->parcel;
-    r->storage = Storage::block;
+    r->storage = b->bytes <= inline_bytes ? Storage::in_record : Storage::block;
+    if (r->storage == Storage::in_record) copy_bytes(r->inlined, b->parcel->body(), b->bytes);
     if (Request* sender = b->parcel->sender) {
       b->parcel->sender = nullptr;
       sender->parcel = nullptr;
@@ -186,6 +188,7 @@ void Engine::match_or_post(Request* r) {
   }
   r->state = RequestState::posted;
   matcher_.post(r);
+  if (any_stalled_) retry_ = true;  // what it waits for may be next in a stalled ring
 }
 
 // ---- bodies that are pulled -----------------------------------------------------------------------------------------

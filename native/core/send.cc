@@ -117,10 +117,11 @@ void Engine::flush(Peer& p) {
   }
 }
 
-void Engine::outcomes(Peer& p) {
+bool Engine::outcomes(Peer& p) {
   Ticket ticket;
   Outcome outcome;
-  while (p.driver->outcome(p.port, &ticket, &outcome)) {
+  for (uint32_t budget = 2 * max_slots; budget > 0; --budget) {  // a peer that goes on and on holds nobody up
+    if (!p.driver->outcome(p.port, &ticket, &outcome)) return true;
     Request* r = ticket.slot < max_slots ? p.offers[ticket.slot] : nullptr;
     if (!r || r->generation != ticket.generation) continue;  // answers what was taken back meanwhile
     p.offers[ticket.slot] = nullptr;
@@ -133,6 +134,7 @@ void Engine::outcomes(Peer& p) {
       default: complete(r, Status::peer_protocol);
     }
   }
+  return false;
 }
 
 // A message to oneself is always buffered: it was copied when it was sent, and is handed over as it is.

@@ -106,7 +106,8 @@ Peek peek(Port* port, const unsigned char** packet, uint32_t* bytes) {
     Frame frame = {shared->length, shared->bytes};
     bool sound = head > p->tail && there <= p->ring_bytes && frame.length >= cell && frame.length % cell == 0 &&
                  frame.length <= there && frame.length <= p->ring_bytes - offset &&
-                 (frame.bytes == filler || frame.bytes <= frame.length - sizeof(Frame));
+                 (frame.bytes == filler ? offset > 0 && offset + frame.length == p->ring_bytes  // at most one a look
+                                        : frame.bytes <= frame.length - sizeof(Frame));
     if (!sound) {
       p->broken = true;
       return Peek::broken;

@@ -25,14 +25,14 @@ struct Header {
 
 // What the owner writes for one peer. Sender's words and receiver's words are the two halves of two directions.
 struct Lane {
-  // As sender to the peer.
+  // What the peer looks at while it waits, in one cache line: as sender to it, and as receiver its offers' outcomes.
   alignas(64) std::atomic<uint64_t> head;     // ring bytes published
-  std::atomic<uint32_t> blocked;              // 1: waits for room, ring me
-  // As receiver from the peer.
-  alignas(64) std::atomic<uint64_t> tail;     // ring bytes consumed
-  std::atomic<uint64_t> free_bytes;           // eager body bytes given free, cumulative
-  std::atomic<uint64_t> free_envelopes;       // envelopes given free, cumulative
   std::atomic<uint64_t> outcome_head;         // outcomes published
+  std::atomic<uint32_t> blocked;              // 1: waits for room, ring me
+  // As receiver from the peer: what it looks at when it runs out of something.
+  alignas(64) std::atomic<uint64_t> tail;     // ring bytes consumed
+  std::atomic<uint64_t> free_bytes;           // eager bodies given free, as charged, cumulative
+  std::atomic<uint64_t> free_envelopes;       // envelopes given free, cumulative
   alignas(64) std::atomic<uint64_t> outcome[outcomes];  // generation << 32 | slot << 8 | Outcome
   std::atomic<uint64_t> offer[slots];         // as sender: generation << 2 | OfferState
   std::atomic<uint64_t> claim[slots];         // as receiver: generation << 2 | 1

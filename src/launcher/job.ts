@@ -1,5 +1,5 @@
-// A job: the processes of one world, their output merged into ours, the hub told of their ends, and the way to end them.
-// Reused by `carillon run` and `launch`. Not responsible for deciding when to end them or what a failure means.
+// A job: the processes of one world, their output merged into ours, the hub told of their ends, and the way to end
+// them. Reused by `carillon run` and `launch`. Not responsible for deciding when to end them or what a failure means.
 import { existsSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { CarillonError } from "../errors.js";
@@ -73,7 +73,8 @@ export class Job {
 
   /**
    * Starts every rank.
-   * @throws CarillonError ERR_CARILLON_NATIVE_MISSING; whatever is thrown, ranks may have been started and must be ended
+   * @throws CarillonError ERR_CARILLON_NATIVE_MISSING; whatever is thrown, ranks may have been started and must be
+   * ended
    */
   start(): void {
     const { size, firstRank } = this.#options;

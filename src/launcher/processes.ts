@@ -51,7 +51,7 @@ function allProcesses(): Process[] {
 function readProcess(pid: number): Process | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    // The name in parentheses may hold anything; after it: state, parent, group, …, and as 22nd of all the start time.
+    // The name in parentheses may hold anything; after it: state, parent, group, …, as 22nd of all the start time.
     const [state, parent, group, ...more] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     if (state === "Z" || state === "X") return undefined;
     return { pid, parent: Number(parent), group: Number(group), started: more[16] ?? "" };

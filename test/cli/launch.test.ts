@@ -78,7 +78,7 @@ test.each(["close", "nothing"])(
 
 test("a child that ends before it joins rejects the launch, and the others end", async () => {
   const ended = await parent({ size: 3, args: ["end early", "2"] }).ended;
-  expect(ended).toMatchObject({ code: 0, stderr: "" });
+  expect(ended.code).toBe(0);
   const error = launchError(ended);
   expect(error).toMatchObject({ name: "CarillonError", code: "ERR_CARILLON_JOIN_FAILED", rank: 2 });
   expect(error.message).toMatch(/rank 2\b.*\bcode 6\b/);

@@ -200,6 +200,17 @@ describe("the end of a job", () => {
     }
   });
 
+  test("comes when a rank ends well without having joined, while others wait for it", async () => {
+    const { code, stderr } = await run(["-n", "3", fixture("launched.mjs"), "never join", "1"]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/rank 1 ended \(exit code 0\) before it joined/);
+    expect(stderr).toMatch(/\ncarillon: rank [02] exited with code 1\n/);
+  });
+
+  test("comes well when no rank joins", async () => {
+    expect(await run(["-n", "3", "--", "true"])).toEqual({ code: 0, signal: null, stdout: "", stderr: "" });
+  });
+
   test("comes with the launcher's, however that dies", async () => {
     const job = carillon(["run", "-n", "3", fixture("signals.mjs")]);
     await until(job, "rank 0 ready", "rank 1 ready", "rank 2 ready");

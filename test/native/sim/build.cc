@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "world.h"
 
@@ -62,7 +63,9 @@ void build_process(Process& p, int rank) {
   p.ports = new shm::ShmPort[w.size];
   p.bins = zeroed<Matcher::Bins>();
   p.pool = static_cast<unsigned char*>(aligned_alloc(64, (w.pool_bytes + 63) / 64 * 64));
-  p.arena = static_cast<unsigned char*>(malloc(arena_bytes));
+  static unsigned char* arenas[max_processes];
+  if (!arenas[rank]) arenas[rank] = static_cast<unsigned char*>(malloc(arena_bytes));
+  p.arena = arenas[rank];
   p.engine = new Engine;
   p.engine->init(static_cast<uint32_t>(rank), static_cast<uint32_t>(w.size), p.peers, p.bins, p.pool, w.pool_bytes,
                  &shm::header(p.segment)->attention, &doorbell,
@@ -172,13 +175,18 @@ void destroy_world() {
   World& w = *world;
   for (int i = 0; i < w.size; ++i) {
     Process& p = w.processes[i];
+    if (!w.failed)
+      EngineAccess::matcher(*p.engine).each_unexpected([&](Block* b) {
+        EngineAccess::matcher(*p.engine).remove_unexpected(b);
+        if (b->parcel && !b->parcel->sender) free(b->parcel);
+      });
     for (Thread& t : p.threads) {
       discard(&t.fiber);
       for (Operation* o : t.operations)
         if (o) {
           if (!o->message) free(o->body);
           if (o->request.stage) free(o->request.stage);
-          if (o->request.storage == Storage::block && o->request.parcel) free(o->request.parcel);
+          if (o->request.parcel) free(o->request.parcel);
           delete o;
         }
       delete t.queue;
@@ -190,7 +198,6 @@ void destroy_world() {
     free(p.bins);
     free(p.segment);
     free(p.pool);
-    free(p.arena);
   }
   if (w.hostile_thread.exists) discard(&w.hostile_thread.fiber);
   for (Message* m : w.messages) delete m;

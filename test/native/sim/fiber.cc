@@ -56,8 +56,7 @@ carillon_sim_switch:
 
 static void lay_out(Fiber* f) {
   auto* top = reinterpret_cast<uint64_t*>(f->stack + stack_bytes);
-  *--top = 0;
-  *--top = 0;                                  // where start would return to; keeps the stack aligned as after a call
+  *--top = 0;                                  // where start would return to; the stack is aligned as after a call
   *--top = reinterpret_cast<uint64_t>(start);
   for (int i = 0; i < 6; ++i) *--top = 0;
   f->context = top;

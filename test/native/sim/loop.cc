@@ -10,7 +10,7 @@ namespace {
 
 // Other callbacks of the loop, or JavaScript that computes: bells are not answered meanwhile.
 void compute(Thread&, uint32_t most) {
-  for (uint32_t i = world->random.below(most); i > 0; --i) step("compute");
+  for (uint32_t i = world->random.below(most / 8); i > 0; --i) step("compute");
 }
 
 bool copy_one(Thread& t, uint64_t most, CompletionQueue* own) {
@@ -117,6 +117,7 @@ void drain(Thread& t) {
   if (engine.pool().any_returned()) {
     engine.poll(t.queue);
     after_leave(t);
+    drain(t);  // what that completed was not told
   }
 }
 
@@ -137,7 +138,6 @@ void tear_down(Thread& t) {
   nudge(p);  // for bodies of other threads that we were told of while we left
   for (Operation* o : t.operations)
     if (o) fail("request %u did not end with its thread", o->request.index);
-  t.ended = true;
   delete t.queue;
   t.queue = nullptr;
   free(t.words);
@@ -157,26 +157,25 @@ void run_javascript(void* argument) {
       else t.wake_at = w.steps + 50;
     } else if (w.phase == World::Phase::cancel) {
       cancel_all(t);
-    } else if (w.phase == World::Phase::drain) {
-      act_draining(t);
-    } else {
+    } else if (w.phase == World::Phase::script) {
       for (uint32_t burst = 1 + w.random.below(w.random.chance(200) ? 12 : 3); burst > 0 && t.script > 0; --burst, --t.script)
         act(t);
     }
     if (t.want_teardown) break;
     if (w.random.chance(300)) compute(t, 60);
     drain(t);
-    if (w.phase == World::Phase::drain && !p.closing) act_draining(t);
     if (w.adaptive && w.random.chance(600)) adaptive_wait(t);
     drain(t);
+    while (w.phase == World::Phase::drain && !p.closing && act_draining(t)) drain(t);
 
     if (!p.closing && t.script > 0 && w.phase == World::Phase::script) t.wake_at = w.steps + 1 + w.random.below(300);
     recompute_due();
     sleep_in_epoll(t);
+    bool rung = t.ready && p.bell > 0;
     t.wake_at = 0;
     t.timeout = false;
     if (w.random.chance(150)) compute(t, 400);
-    if (t.ready && p.bell > 0) {
+    if (rung) {
       p.bell = 0;
       step("bell.read");
       p.engine->poll(t.queue);
@@ -193,11 +192,14 @@ void run_javascript(void* argument) {
     }
   }
   tear_down(t);
-  if (p.closing) {
-    Thread& other = p.threads[1 - t.number];
-    if (other.ended) close_process(t);
-    else other.timeout = true, wake(other);
+  Thread& other = p.threads[1 - t.number];
+  if (other.ended) {
+    p.closing = true;
+    close_process(t);
   }
+  t.ended = true;
+  other.timeout = true;
+  wake(other);
   for (;;) spin("ended");
 }
 

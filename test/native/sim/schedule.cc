@@ -83,6 +83,7 @@ void inject(const Planned& plan) {
   switch (plan.what) {
     case Injection::kill:
       p.killed = true;
+      p.stopped_until = 0;
       plan_departure(p, Ending::lost);
       break;
     case Injection::stop:
@@ -101,6 +102,7 @@ void inject(const Planned& plan) {
     case Injection::hostile:
       if (w.hostile_thread.exists) return;
       p.hostile = true;
+      p.stopped_until = 0;
       w.hostile_thread.exists = true;
       w.hostile_thread.process = &p;
       w.hostile_thread.id = 3 * max_processes;
@@ -192,7 +194,7 @@ void step(const char* name) {
 
 void spin(const char* name) {
   step(name);
-  world->current->priority = 0;
+  world->current->priority = world->lowest--;  // last of all, so that those who wait take turns
   run_next(world->current);
 }
 
@@ -318,6 +320,7 @@ bool run_world(uint64_t seed, const Options& options, uint64_t* hash, uint64_t* 
         const Trace& t = trace[i % kept];
         printf("%8lu  p%d.%d%s  %s\n", t.step, t.thread / 3, t.thread % 3, t.handler ? " handler" : "", t.name);
       }
+    print_state();
     printf("FAIL %s\n     reproduce: sim --seed %lu --trace\n", w.failure, seed);
     fflush(stdout);
   }

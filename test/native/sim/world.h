@@ -74,7 +74,7 @@ struct Thread {
   int number = 0;            // within its process; -1: progress thread
   bool exists = false, sleeping = false, ready = false, ended = false;
   int in_handler = 0;
-  uint64_t priority = 0;
+  int64_t priority = 0;
 
   // JavaScript threads.
   CompletionQueue* queue = nullptr;
@@ -150,6 +150,7 @@ struct World {
   uint64_t steps = 0, bound = 0, next_due = 0, hash = 0;
   uint32_t quantum_mean = 1, quantum = 0;
   bool priorities = false;
+  int64_t lowest = 0;
   uint32_t handler_chance = 0;  // in 100000 steps
   std::vector<Planned> plan;
   bool failed = false;
@@ -197,7 +198,7 @@ void enter_waiting(Engine&);
 void after_leave(Thread&);
 void drain(Thread&);
 void act(Thread&);                 // one random operation of the script
-void act_draining(Thread&);        // what is posted so that everything sent arrives
+bool act_draining(Thread&);        // posts what is missing so that everything sent arrives; false: nothing
 void cancel_all(Thread&);
 void consume(Thread&, Operation*, const uint32_t* record);
 void tear_down(Thread&);
@@ -213,6 +214,7 @@ void sent(Message*, int status);
 void received(Process&, Operation*, int status, int from, int tag, uint32_t id, uint64_t bytes, const unsigned char* body);
 void check_idle();                 // nobody can run: is anything forgotten?
 void check_end();
+void print_state();
 uint32_t expected_at(const Process&);  // messages that must still arrive there
 
 }  // namespace sim

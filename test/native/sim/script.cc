@@ -1,0 +1,228 @@
+// What the simulated JavaScript does: random sends, receives and cancels in the first phase, receives that take everything
+// in the second, cancels of what is left in the third; and what it does with a completion record.
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "world.h"
+
+namespace sim {
+namespace {
+
+unsigned char* reserve(Process& p, uint64_t bytes) {
+  if (p.arena_used + bytes > arena_bytes) return nullptr;
+  unsigned char* memory = p.arena + p.arena_used;
+  p.arena_used += bytes;
+  return memory;
+}
+
+Operation* new_operation(Thread& t) {
+  auto* o = new Operation;
+  if (t.free_indices.empty()) {
+    t.free_indices.push_back(static_cast<uint32_t>(t.operations.size()));
+    t.operations.push_back(nullptr);
+  }
+  o->request.index = t.free_indices.back();
+  t.free_indices.pop_back();
+  t.operations[o->request.index] = o;
+  o->request.queue = t.queue;
+  o->request.state = RequestState::submitted;
+  return o;
+}
+
+uint64_t random_size() {
+  Random& r = world->random;
+  switch (r.below(6)) {
+    case 0: return r.chance(300) ? 0 : r.below(9);
+    case 1: return r.below(inline_bytes + 1);
+    case 2:
+    case 3: return r.below(world->limits.eager_bytes + 1);
+    case 4: return world->limits.eager_bytes + r.below(300);
+    default: return r.below(world->largest);
+  }
+}
+
+void send_to_oneself(Thread& t, Message* m) {
+  auto* parcel = new (malloc(sizeof(Parcel) + m->bytes)) Parcel;
+  fill(parcel->body(), m->bytes, m->id);
+  Block& b = parcel->envelope;
+  b.parcel = parcel;
+  b.bytes = m->bytes;
+  b.source = t.process->rank;
+  b.tag = m->tag;
+  b.context = m->context;
+  b.encoding = m->id;
+  parcel->submission_kind = SubmissionKind::parcel;
+  if (m->synchronous) {
+    Operation* o = new_operation(t);
+    o->message = m;
+    o->request.is_send = true;
+    o->request.synchronous = true;
+    o->request.peer = b.source;
+    parcel->sender = &o->request;
+    ++t.outstanding_sends;
+  } else {
+    m->status = 0;
+  }
+  t.process->engine->submit(parcel, t.queue);
+  after_leave(t);
+}
+
+void send(Thread& t) {
+  World& w = *world;
+  Process& p = *t.process;
+  Random& r = w.random;
+  int dest = r.chance(120) ? p.rank : (p.rank + 1 + static_cast<int>(r.below(static_cast<uint64_t>(w.size) - 1))) % w.size;
+  uint64_t bytes = random_size();
+  unsigned char* body = reserve(p, bytes + 1);
+  if (!body) return;
+  uint32_t context = r.below(2);
+  int tag = static_cast<int>(r.below(3));
+  Message* m = new_message(p.rank, t.number, dest, context, tag, bytes, r.chance(150));
+  if (dest == p.rank) return send_to_oneself(t, m);
+  fill(body, bytes, m->id);
+  Engine& engine = *p.engine;
+  if (!m->synchronous && bytes <= engine.limits().eager_bytes && engine.try_enter()) {
+    uint64_t cut = bytes / 3;
+    Part parts[] = {{body, cut}, {body + cut, bytes - cut}};
+    Status failure = Status::ok;
+    Sent result = engine.send_now(dest, m->tag, m->context, m->id, parts, 2, &failure);
+    if (result == Sent::done) m->status = 0;
+    engine.leave(t.queue);
+    after_leave(t);
+    if (result == Sent::done) {
+      memset(body, 0xdd, bytes);
+      return;
+    }
+    if (result == Sent::failed) return sent(m, static_cast<int>(failure));
+  }
+  Operation* o = new_operation(t);
+  o->message = m;
+  o->body = body;
+  Request& q = o->request;
+  q.submission_kind = SubmissionKind::send;
+  q.is_send = true;
+  q.synchronous = m->synchronous;
+  q.peer = dest;
+  q.tag = m->tag;
+  q.context = m->context;
+  q.encoding = m->id;
+  q.memory = body;
+  q.bytes = bytes;
+  ++t.outstanding_sends;
+  engine.submit(&q, t.queue);
+  after_leave(t);
+}
+
+void receive(Thread& t, int source, int tag, uint32_t context, uint64_t capacity, bool into) {
+  Operation* o = new_operation(t);
+  Request& q = o->request;
+  q.submission_kind = SubmissionKind::receive;
+  q.peer = source;
+  q.tag = tag;
+  q.context = context;
+  q.bytes = capacity;
+  if (into && capacity > 0) q.memory = o->body = static_cast<unsigned char*>(malloc(capacity));
+  ++t.outstanding_receives;
+  t.process->engine->submit(&q, t.queue);
+  after_leave(t);
+}
+
+void random_receive(Thread& t) {
+  World& w = *world;
+  Random& r = w.random;
+  int source = r.chance(400) ? any_source : static_cast<int>(r.below(w.size));
+  int tag = r.chance(400) ? any_tag : static_cast<int>(r.below(3));
+  bool into = r.chance(400);
+  uint64_t capacity = into ? w.largest + 400 : UINT64_MAX;
+  if (r.chance(200)) capacity = r.below(w.limits.eager_bytes + 50);
+  receive(t, source, tag, r.below(2), capacity, into);
+}
+
+void cancel(Thread& t, Operation* o) {
+  Engine& engine = *t.process->engine;
+  o->cancel_asked = true;
+  enter_waiting(engine);
+  bool posted = o->request.state == RequestState::posted;
+  o->cancelled = engine.cancel(&o->request);
+  if (o->cancelled && posted && !o->requeued)
+    world->withdrawn.push_back({t.process->rank, o->request.peer, o->request.tag, o->request.context, o->request.bytes,
+                                o->request.sequence, world->steps});
+  engine.leave(t.queue);
+  after_leave(t);
+}
+
+}  // namespace
+
+void act(Thread& t) {
+  Random& r = world->random;
+  uint32_t what = r.below(100);
+  if (what < 45) return send(t);
+  if (what < 90) return random_receive(t);
+  if (t.operations.empty()) return;
+  Operation* o = t.operations[r.below(t.operations.size())];
+  if (o && !o->cancel_asked) cancel(t, o);
+}
+
+bool act_draining(Thread& t) {
+  bool any = false;
+  if (expected_at(*t.process) == 0) return false;
+  for (uint32_t context = 0; context < 2; ++context) {
+    bool posted = false;
+    for (Operation* o : t.operations)
+      if (o && !o->message && o->request.peer == any_source && o->request.tag == any_tag && o->request.context == context &&
+          o->request.bytes == UINT64_MAX)
+        posted = true;
+    if (posted) continue;
+    receive(t, any_source, any_tag, context, UINT64_MAX, false);
+    any = true;
+  }
+  return any;
+}
+
+void cancel_all(Thread& t) {
+  for (size_t i = 0; i < t.operations.size(); ++i) {
+    Operation* o = t.operations[i];
+    if (o && !o->message && !o->cancelled) cancel(t, o);
+  }
+}
+
+void consume(Thread& t, Operation* o, const uint32_t* record) {
+  Request& r = o->request;
+  int status = static_cast<int>(record[1]);
+  if (r.state != RequestState::completed) fail("a record of a request in state %d", static_cast<int>(r.state));
+  if (status == static_cast<int>(Status::cancelled) && !o->cancel_asked && !t.leaving && !t.process->closing)
+    fail("request %u ends as cancelled, nobody asked", r.index);
+  if (o->cancelled && status != static_cast<int>(Status::cancelled)) fail("a cancelled request ends with status %d", status);
+  if (o->message) {
+    --t.outstanding_sends;
+    sent(o->message, status);
+    if (o->body) memset(o->body, 0xdd, o->message->bytes);
+    if (r.parcel) free(r.parcel);  // to oneself, cancelled before it was matched
+    delete o;
+    return;
+  }
+  --t.outstanding_receives;
+  uint64_t bytes = record[6] | uint64_t{record[7]} << 32;
+  const unsigned char* body = o->body;
+  if (status == 0) {
+    switch (static_cast<Storage>(record[5])) {
+      case Storage::none:
+        if (bytes > 0 && !r.memory) fail("bytes arrived nowhere");
+        break;
+      case Storage::in_record: body = reinterpret_cast<const unsigned char*>(record + 16); break;
+      case Storage::block: body = r.parcel ? r.parcel->body() : r.block->body(); break;
+      case Storage::stage: body = r.stage; break;
+      default: fail("storage %u", record[5]);
+    }
+    if (bytes > r.bytes) fail("%lu bytes in a receive of %lu", bytes, r.bytes);
+  }
+  received(*t.process, o, status, static_cast<int>(record[2]), static_cast<int>(record[3]), record[4], bytes, body);
+  if (r.block) t.taken.push_back(r.block);
+  if (r.parcel) free(r.parcel);
+  if (r.stage) free(r.stage);
+  free(o->body);
+  delete o;
+}
+
+}  // namespace sim
