@@ -63,7 +63,6 @@ export abstract class Communicator {
    */
   send(value: unknown, options: SendOptions): Request<void> {
     const { dest, tag = 0, synchronous = false, signal } = options ?? {};
-    const request = new Request<void>({ name: "send", peer: dest, tag });
     try {
       const thread = this.#open("send", signal);
       checkRank(dest, "dest", this.size, false);
@@ -72,9 +71,9 @@ export abstract class Communicator {
       const parts = checkSize(payload);
       const flags =
         (synchronous ? SendFlag.synchronous : 0) | (owned || shared || parts !== payload ? SendFlag.stable : 0);
-      return thread.send(request, tag, this.#context, encoding, flags, parts, signal);
+      return thread.send(dest, tag, this.#context, encoding, flags, parts, signal);
     } catch (error) {
-      return request.fail(error);
+      return new Request<void>({ name: "send", peer: dest, tag }).fail(error);
     }
   }
 
@@ -86,14 +85,13 @@ export abstract class Communicator {
    */
   recv<T = unknown>(options: RecvOptions = {}): Request<Message<T>> {
     const { source = ANY_SOURCE, tag = ANY_TAG, into, signal } = options;
-    const request = new Request<Message<T>>({ name: "recv", peer: source, tag });
     try {
       const thread = this.#open("recv", signal);
       checkRank(source, "source", this.size, true);
       checkTag(tag, true);
-      return thread.recv(request, this, this.#context, into && bytesOf(into), signal);
+      return thread.recv(source, tag, this, this.#context, into && bytesOf(into), signal);
     } catch (error) {
-      return request.fail(error);
+      return new Request<Message<T>>({ name: "recv", peer: source, tag }).fail(error);
     }
   }
 

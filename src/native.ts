@@ -69,7 +69,9 @@ export const Queue = {
   capacity: 512,
   head: 0,
   tail: 16,
-  records: 32,
+  /** Arguments of the next `send` or `recv`: cheaper to read than a call's own. Written by this thread's JavaScript. */
+  call: 32,
+  records: 64,
   recordWords: 32,
   request: 0,
   status: 1,
@@ -82,6 +84,22 @@ export const Queue = {
   detail: 8,
   code: 9,
   signal: 10,
+  inline: 16,
+  inlineBytes: 64,
+} as const;
+
+/** Words of the call area, from Queue.call on. */
+export const Call = {
+  /** dest, or source (-1: any). */
+  peer: 0,
+  tag: 1,
+  context: 2,
+  /** send */
+  encoding: 3,
+  /** send: SendFlag */
+  flags: 4,
+  /** send: bytes in `inline`, or -1: they are the payload argument's. recv: capacity, or -1: any, or that of `into`. */
+  bytes: 5,
   inline: 16,
   inlineBytes: 64,
 } as const;
@@ -125,17 +143,16 @@ export interface NativeBinding {
   joined(): { rank: number; size: number } | null;
   /** Whether this process has left a launched world: it cannot come back. */
   left(): boolean;
-  /** A view, or views to gather into one message. Returns a request index, DONE or FAILED - status. */
-  send(
-    dest: number,
-    tag: number,
-    context: number,
-    encoding: number,
-    flags: number,
-    payload: ArrayBufferView | readonly ArrayBufferView[],
-  ): number;
-  /** `capacity` < 0: any size. `into` only when it views shared memory: native code writes it from any thread. Returns a request index. */
-  recv(source: number, tag: number, context: number, capacity: number, into: ArrayBufferView | undefined): number;
+  /**
+   * Arguments in the call area. `payload` unless they are inline: a view, or at most 64 views to gather into one message.
+   * Returns a request index, DONE or FAILED - status.
+   */
+  send(payload?: ArrayBufferView | readonly ArrayBufferView[]): number;
+  /**
+   * Arguments in the call area. `capacity` if it is not that of `into` and does not fit the call area's word. `into` only when it
+   * views shared memory: native code writes it from any thread. Returns a request index.
+   */
+  recv(capacity?: number, into?: ArrayBufferView): number;
   /** True if the request was still unmatched and will complete as cancelled. */
   cancel(request: number): boolean;
   /** Copies the body of a completed, still undrained receive into `target` (exactly its size) and frees it. */

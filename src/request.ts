@@ -21,6 +21,14 @@ export type RequestState = "pending" | "fulfilled" | "rejected";
 
 const nothing = () => {};
 
+// One executor for all requests: a closure for each would be compiled lazily each time.
+let resolveNew: (value: unknown) => void = nothing;
+let rejectNew: (reason: unknown) => void = nothing;
+function executor(resolve: (value: never) => void, reject: (reason: unknown) => void): void {
+  resolveNew = resolve as (value: unknown) => void;
+  rejectNew = reject;
+}
+
 /**
  * The Promise that `send` and `recv` return. `await`, `then`, `Promise.all` and `Promise.race` work as with any Promise,
  * and what they return are plain Promises.
@@ -42,14 +50,9 @@ export class Request<T> extends Promise<T> {
 
   /** @internal Requests are made by `send` and `recv`. */
   constructor(operation?: Operation) {
-    let resolve: (value: unknown) => void = nothing;
-    let reject: (reason: unknown) => void = nothing;
-    super((a, b) => {
-      resolve = a as (value: unknown) => void;
-      reject = b;
-    });
-    this.#resolve = resolve;
-    this.#reject = reject;
+    super(executor);
+    this.#resolve = resolveNew;
+    this.#reject = rejectNew;
     this.#operation = operation;
   }
 

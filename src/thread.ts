@@ -4,7 +4,7 @@
 import type { Communicator } from "./communicator.js";
 import { CarillonError } from "./errors.js";
 import { Message } from "./message.js";
-import { DONE, FAILED, type NativeBinding, native, Queue, Status, Storage } from "./native.js";
+import { Call, DONE, FAILED, type NativeBinding, native, Queue, Status, Storage } from "./native.js";
 import { Request, type RequestOwner } from "./request.js";
 
 /** From this size on a received body is handed over instead of copied into fresh memory (measured: docs/architecture.md). */
@@ -18,6 +18,9 @@ interface Pending {
   /** Receive: where the bytes shall be. Send: the memory that must not be collected meanwhile. */
   readonly memory: unknown;
 }
+
+/** What `send` returns when the message has left already: most of the time, so it is always the same one. */
+const SENT = new Request<void>({ name: "send", peer: -1, tag: -1 }).fulfill(undefined);
 
 export interface JoinRefused {
   readonly refusal: number;
@@ -58,7 +61,7 @@ export class Thread implements RequestOwner {
   }
 
   send(
-    request: Request<void>,
+    dest: number,
     tag: number,
     context: number,
     encoding: number,
@@ -66,9 +69,23 @@ export class Thread implements RequestOwner {
     payload: ArrayBufferView | readonly ArrayBufferView[],
     signal: AbortSignal | undefined,
   ): Request<void> {
-    const dest = (request.operation as { peer: number }).peer;
-    const index = this.#native.send(dest, tag, context, encoding, flags, payload);
-    if (index === DONE) return request.fulfill(undefined);
+    const queue = this.#queue;
+    this.#call(dest, tag, context);
+    queue[Queue.call + Call.encoding] = encoding;
+    queue[Queue.call + Call.flags] = flags;
+    let index: number;
+    if (payload instanceof Uint8Array && payload.length <= Call.inlineBytes) {
+      const inline = this.#inline;
+      const start = 4 * (Queue.call + Call.inline);
+      for (let i = 0; i < payload.length; i++) inline[start + i] = payload[i] as number;
+      queue[Queue.call + Call.bytes] = payload.length;
+      index = this.#native.send();
+    } else {
+      queue[Queue.call + Call.bytes] = -1;
+      index = this.#native.send(payload);
+    }
+    if (index === DONE) return SENT;
+    const request = new Request<void>({ name: "send", peer: dest, tag });
     if (index <= FAILED) return request.fail(failure((FAILED - index) as Status, request, dest, undefined));
     this.#pending[index] = { request, communicator: undefined, memory: payload };
     ++this.#sends;
@@ -78,19 +95,31 @@ export class Thread implements RequestOwner {
   }
 
   recv<T>(
-    request: Request<Message<T>>,
+    source: number,
+    tag: number,
     communicator: Communicator,
     context: number,
     into: Uint8Array | undefined,
     signal: AbortSignal | undefined,
   ): Request<Message<T>> {
-    const { peer, tag } = request.operation as { peer: number; tag: number };
-    const shared = into && into.buffer instanceof SharedArrayBuffer ? into : undefined;
-    const index = this.#native.recv(peer, tag, context, into ? into.byteLength : -1, shared);
+    this.#call(source, tag, context);
+    this.#queue[Queue.call + Call.bytes] = -1;
+    let index: number;
+    if (!into) index = this.#native.recv();
+    else if (into.buffer instanceof SharedArrayBuffer) index = this.#native.recv(into.byteLength, into);
+    else index = this.#native.recv(into.byteLength);
+    const request = new Request<Message<T>>({ name: "recv", peer: source, tag });
     this.#pending[index] = { request: request as Request<unknown>, communicator, memory: into };
     request.post(this, index, signal);
     this.#drain();
     return request;
+  }
+
+  #call(peer: number, tag: number, context: number): void {
+    const queue = this.#queue;
+    queue[Queue.call + Call.peer] = peer;
+    queue[Queue.call + Call.tag] = tag;
+    queue[Queue.call + Call.context] = context;
   }
 
   cancel(index: number): boolean {

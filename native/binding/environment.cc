@@ -46,9 +46,27 @@ void relax() {
 #endif
 }
 
+// Frees what JavaScript has drained, by whatever way, and has the room filled with what waits for it. Are there records?
+bool bring_records(Environment* e) {
+  reap(e);
+  if (!e->rank) return has_records(e);
+  Engine& engine = e->rank->engine;
+  if (e->queue.waits.load(std::memory_order_relaxed) > 0) {
+    enter_waiting(engine);
+    engine.refill(&e->queue);
+    engine.leave(&e->queue);
+    after_leave(e);
+  }
+  if (engine.pool().any_returned()) {
+    engine.poll(&e->queue);  // blocks go back, and credit with them
+    after_leave(e);
+  }
+  return has_records(e);
+}
+
 // One call into JavaScript settles everything in the queue; promise reactions run before it returns.
 void call_drain(Environment* e) {
-  for (int turn = 0; turn < 4 && has_records(e) && !e->ending; ++turn) {
+  for (int turn = 0; turn < 4 && !e->ending && bring_records(e); ++turn) {
     napi_handle_scope scope;
     if (napi_open_handle_scope(e->env, &scope) != napi_ok) return;
     napi_value receiver, function, result;
@@ -61,20 +79,9 @@ void call_drain(Environment* e) {
     }
     napi_close_handle_scope(e->env, scope);
     if (status != napi_ok && status != napi_pending_exception) return;  // the thread is being terminated
-    reap(e);
     if (!e->rank) return;
-    if (e->queue.waits.load(std::memory_order_relaxed) > 0) {
-      enter_waiting(e->rank->engine);
-      e->rank->engine.refill(&e->queue);
-      e->rank->engine.leave(&e->queue);
-      after_leave(e);
-    }
-    if (e->rank->engine.pool().any_returned()) {
-      e->rank->engine.poll(&e->queue);  // blocks go back, and credit with them
-      after_leave(e);
-    }
   }
-  if (has_records(e)) signal_descriptor(e->notify_descriptor);  // the loop's other callbacks first
+  if (bring_records(e)) signal_descriptor(e->notify_descriptor);  // the loop's other callbacks first
 }
 
 void on_notify(uv_poll_t* handle, int, int) {
@@ -177,8 +184,7 @@ void make_bell_exclusive(Environment* e) {
 
 void on_prepare(uv_prepare_t* handle) {
   auto* e = static_cast<Environment*>(handle->data);
-  reap(e);
-  if (has_records(e)) call_drain(e);
+  call_drain(e);
   if (!e->rank) return;
   if (e->bell_place == Environment::BellPlace::asked) {
     // The first turn after watch_bell adds it, the second finds it added.

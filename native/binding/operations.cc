@@ -25,7 +25,7 @@ napi_value fail(napi_env env, const char* what) {
 
 napi_value number(napi_env env, int64_t value) {
   napi_value result;
-  napi_create_int64(env, value, &result);
+  napi_create_int32(env, static_cast<int32_t>(value), &result);  // request indices are small
   return result;
 }
 
@@ -185,28 +185,42 @@ napi_value send_to_oneself(Environment* e, int32_t tag, uint32_t context, uint32
   return number(e->env, sender ? int64_t{index} : kDone);
 }
 
+// The call area of the completion queue's memory: Call in src/native.ts.
+struct Call {
+  int32_t peer, tag;
+  uint32_t context, encoding, flags;
+  int32_t bytes;
+  uint32_t unused[10];
+  unsigned char body[inline_bytes];
+};
+
+const Call& call_of(Environment* e) { return *reinterpret_cast<const Call*>(e->queue.words + 32); }
+
 napi_value send(napi_env env, napi_callback_info info) {
-  napi_value a[6];
-  int32_t dest, tag;
-  uint32_t context, encoding, flags, count;
-  Part parts[kParts];
   Environment* e = environment_of(env);
-  if (!e || !e->rank || !arguments(env, info, a) || napi_get_value_int32(env, a[0], &dest) != napi_ok ||
-      napi_get_value_int32(env, a[1], &tag) != napi_ok || napi_get_value_uint32(env, a[2], &context) != napi_ok ||
-      napi_get_value_uint32(env, a[3], &encoding) != napi_ok || napi_get_value_uint32(env, a[4], &flags) != napi_ok ||
-      dest < 0 || dest >= static_cast<int32_t>(e->rank->size) || tag < 0 || !parts_of(env, a[5], parts, &count))
-    return fail(env, "send");
+  if (!e || !e->rank) return fail(env, "send");
+  const Call call = call_of(e);
+  Part parts[kParts];
+  uint32_t count = 1;
+  if (call.bytes >= 0) {
+    parts[0] = {call.body, static_cast<uint64_t>(call.bytes)};
+    if (call.bytes > static_cast<int32_t>(inline_bytes)) return fail(env, "send: inline");
+  } else {
+    napi_value payload[1];
+    if (!arguments(env, info, payload) || !parts_of(env, payload[0], parts, &count)) return fail(env, "send: payload");
+  }
+  if (call.peer < 0 || call.peer >= static_cast<int32_t>(e->rank->size) || call.tag < 0) return fail(env, "send: peer");
   Engine& engine = e->rank->engine;
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < count; ++i) bytes += parts[i].bytes;
   if (bytes > engine.limits().max_message) return fail(env, "message too large");
-  if (dest == static_cast<int32_t>(e->rank->rank))
-    return send_to_oneself(e, tag, context, encoding, flags, parts, count, bytes);
+  if (call.peer == static_cast<int32_t>(e->rank->rank))
+    return send_to_oneself(e, call.tag, call.context, call.encoding, call.flags, parts, count, bytes);
 
   publish_processor(e->rank);
-  if (!(flags & synchronous) && bytes <= engine.limits().eager_bytes && engine.try_enter()) {
+  if (!(call.flags & synchronous) && bytes <= engine.limits().eager_bytes && engine.try_enter()) {
     Status failure = Status::ok;
-    Sent sent = engine.send_now(dest, tag, context, encoding, parts, count, &failure);
+    Sent sent = engine.send_now(call.peer, call.tag, call.context, call.encoding, parts, count, &failure);
     engine.leave(&e->queue);
     after_leave(e);
     if (sent == Sent::done) return number(env, kDone);
@@ -215,55 +229,56 @@ napi_value send(napi_env env, napi_callback_info info) {
   // It has to wait or to be pulled: from memory that cannot vanish.
   Request* r = allocate_request(e);
   unsigned char* memory = nullptr;
-  if (r && flags & stable && count == 1) {
-    memory = const_cast<unsigned char*>(parts[0].data);
-  } else if (r && bytes <= inline_bytes) {
+  if (r && bytes <= inline_bytes) {
     memory = r->inlined;
     gather(memory, parts, count);
+  } else if (r && call.flags & stable && count == 1) {
+    memory = const_cast<unsigned char*>(parts[0].data);
   } else if (r) {
     r->owned = malloc(bytes);
     memory = static_cast<unsigned char*>(r->owned);
     if (memory) gather(memory, parts, count);
   }
-  if (!r || (bytes > 0 && !memory)) {
+  if (!memory) {
     if (r) free_request(e, r);
     return number(env, kFailed - static_cast<int32_t>(Status::out_of_memory));
   }
   r->submission_kind = SubmissionKind::send;
   r->is_send = true;
-  r->synchronous = flags & synchronous;
-  r->peer = dest;
-  r->tag = tag;
-  r->context = context;
-  r->encoding = encoding;
+  r->synchronous = call.flags & synchronous;
+  r->peer = call.peer;
+  r->tag = call.tag;
+  r->context = call.context;
+  r->encoding = call.encoding;
   r->memory = memory;
   r->bytes = bytes;
   return post(e, r);
 }
 
 napi_value recv(napi_env env, napi_callback_info info) {
-  napi_value a[5];
-  int32_t source, tag;
-  uint32_t context;
-  int64_t capacity;
   Environment* e = environment_of(env);
-  if (!e || !e->rank || !arguments(env, info, a) || napi_get_value_int32(env, a[0], &source) != napi_ok ||
-      napi_get_value_int32(env, a[1], &tag) != napi_ok || napi_get_value_uint32(env, a[2], &context) != napi_ok ||
-      napi_get_value_int64(env, a[3], &capacity) != napi_ok || source < any_source ||
-      source >= static_cast<int32_t>(e->rank->size) || tag < any_tag)
-    return fail(env, "recv");
-  Part into = {nullptr, capacity < 0 ? UINT64_MAX : static_cast<uint64_t>(capacity)};
-  napi_valuetype given;
-  napi_typeof(env, a[4], &given);
-  if (given != napi_undefined && !view_of(env, a[4], &into)) return fail(env, "recv: into");
+  if (!e || !e->rank) return fail(env, "recv");
+  const Call& call = call_of(e);
+  if (call.peer < any_source || call.peer >= static_cast<int32_t>(e->rank->size) || call.tag < any_tag)
+    return fail(env, "recv: peer");
+  Part into = {nullptr, call.bytes < 0 ? UINT64_MAX : static_cast<uint64_t>(call.bytes)};
+  napi_value a[2];
+  size_t given = 2;
+  napi_get_cb_info(env, info, &given, a, nullptr, nullptr);
+  if (given == 2 && !view_of(env, a[1], &into)) return fail(env, "recv: into");
+  int64_t capacity;
+  if (given == 1) {
+    if (napi_get_value_int64(env, a[0], &capacity) != napi_ok || capacity < 0) return fail(env, "recv: capacity");
+    into.bytes = static_cast<uint64_t>(capacity);
+  }
   Request* r = allocate_request(e);
   if (!r) return fail(env, "out of memory");
   r->submission_kind = SubmissionKind::receive;
   r->is_send = false;
-  r->peer = source;
-  r->tag = tag;
-  r->context = context;
-  r->memory = into.bytes > 0 ? const_cast<unsigned char*>(into.data) : nullptr;
+  r->peer = call.peer;
+  r->tag = call.tag;
+  r->context = call.context;
+  r->memory = into.data && into.bytes > 0 ? const_cast<unsigned char*>(into.data) : nullptr;
   r->bytes = into.bytes;
   return post(e, r);
 }

@@ -6,7 +6,7 @@ namespace carillon {
 
 namespace {
 
-constexpr uint32_t kCapacity = 512, kHead = 0, kRecords = 32, kRecordWords = 32, kInline = 16;
+using namespace queue_layout;
 
 std::atomic<uint32_t>& word(uint32_t* words, uint32_t index) {
   return *reinterpret_cast<std::atomic<uint32_t>*>(words + index);
@@ -15,7 +15,7 @@ std::atomic<uint32_t>& word(uint32_t* words, uint32_t index) {
 }  // namespace
 
 bool Engine::has_record(const CompletionQueue* queue) const {
-  return queue->head - queue->reaped.load(std::memory_order_acquire) < kCapacity;
+  return queue->head - queue->reaped.load(std::memory_order_acquire) < capacity;
 }
 
 void Engine::complete(Request* r, Status status) {
@@ -49,7 +49,7 @@ void Engine::refill(CompletionQueue* queue) {
 
 void Engine::write_record(Request* r) {
   CompletionQueue* queue = r->queue;
-  uint32_t* record = queue->words + kRecords + queue->head % kCapacity * kRecordWords;
+  uint32_t* record = queue->words + records + queue->head % capacity * record_words;
   record[0] = r->index;
   record[1] = static_cast<uint32_t>(r->status);
   record[2] = static_cast<uint32_t>(r->from);
@@ -61,10 +61,10 @@ void Engine::write_record(Request* r) {
   record[8] = static_cast<uint32_t>(r->detail);
   record[9] = static_cast<uint32_t>(r->code);
   record[10] = static_cast<uint32_t>(r->signal);
-  if (r->storage == Storage::in_record) copy_bytes(record + kInline, r->inlined, r->got_bytes);
-  queue->emitted[queue->head % kCapacity] = r;
+  if (r->storage == Storage::in_record) copy_bytes(record + queue_layout::inlined, r->inlined, r->got_bytes);
+  queue->emitted[queue->head % capacity] = r;
   CARILLON_STEP("completion.publish");
-  word(queue->words, kHead).store(++queue->head, std::memory_order_seq_cst);  // pairs with JavaScript's Atomics.load
+  word(queue->words, queue_layout::head).store(++queue->head, std::memory_order_seq_cst);  // pairs with JavaScript's Atomics.load
 }
 
 }  // namespace carillon

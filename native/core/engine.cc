@@ -239,11 +239,17 @@ void Engine::end_peer(uint32_t rank, Ending ending) {
   progress();
 }
 
+// Nothing waits for room any more, so nobody asks for it: look() would see it come for ever.
+void Engine::end_line(Peer& p, Status status) {
+  while (Request* r = p.line.pop()) complete(r, status);
+  p.driver->block(p.port, false);
+}
+
 // The peer has answered all it ever will, though packets of it may still wait for room: end what was meant for it, and drop
 // the offers whose bodies can come no more (nobody was promised them, and their blocks may be the room that is missing).
 void Engine::abandon(Peer& p) {
   Status status = status_of(p);
-  while (Request* r = p.line.pop()) complete(r, status);
+  end_line(p, status);
   for (Request*& r : p.offers)
     if (r) {
       complete(r, status);
@@ -278,6 +284,7 @@ bool Engine::cancel(Request* r) {
   switch (r->state) {
     case RequestState::posted:
       matcher_.withdraw(r);
+      if (any_stalled_) retry_ = true;  // the next in line may need no block
       break;
     case RequestState::queued: {
       Peer& p = peers_[r->peer];
@@ -342,7 +349,7 @@ void Engine::revoke_all() {
         complete(r, Status::closed);
         r = nullptr;
       }
-    while (Request* r = p.line.pop()) complete(r, Status::closed);
+    end_line(p, Status::closed);
   }
 }
 

@@ -132,6 +132,7 @@ class Engine {
   void settle(CompletionQueue* own);
   void ring(Peer&);
   void collect_returned();
+  void end_line(Peer&, Status);
   void abandon(Peer&);
   void finalize(Peer&);
   Status status_of(const Peer&) const;

@@ -97,6 +97,11 @@ struct Request : Submission {
 using RequestList = List<Request, &Request::link>;
 using QueueRequests = List<Request, &Request::by_queue>;
 
+// Layout of a completion queue's words: Queue in src/native.ts.
+namespace queue_layout {
+constexpr uint32_t capacity = 512, head = 0, tail = 16, records = 64, record_words = 32, inlined = 16;
+}
+
 // The completion queue of one JavaScript thread: its words and records lie in a SharedArrayBuffer (Queue in
 // src/native.ts). Records and head: written by the guard's holder. Tail: written by that thread's JavaScript.
 struct CompletionQueue {
@@ -106,7 +111,7 @@ struct CompletionQueue {
   RequestList waiting;                   // completed, no free record yet
   std::atomic<uint32_t> waits{0};        // how many: read by the thread without the guard
   QueueRequests known;                   // known to the core and not completed
-  Request* emitted[512];                 // by record: whose it is (Queue.capacity); read by the thread below head
+  Request* emitted[queue_layout::capacity];                 // by record: whose it is (Queue.capacity); read by the thread below head
   std::atomic<uint32_t> signalled{0};    // 1: the thread was woken and has not looked since (pairs with Environment)
   bool dirty = false;                    // got records since the last notify
   CompletionQueue* next_dirty = nullptr;

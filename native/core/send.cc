@@ -42,7 +42,10 @@ Sent Engine::send_now(int32_t dest, int32_t tag, uint32_t context, uint32_t enco
   if (!p.line.empty() || bytes > limits_.eager_bytes || !has_envelope_credit(p, false) || !has_byte_credit(p, bytes))
     return Sent::later;
   auto* packet = static_cast<unsigned char*>(p.driver->claim(p.port, static_cast<uint32_t>(sizeof(PacketHeader) + bytes)));
-  if (!packet) return Sent::later;
+  if (!packet) {
+    p.driver->block(p.port, false);  // nobody is in line yet
+    return Sent::later;
+  }
   *reinterpret_cast<PacketHeader*>(packet) = {bytes, 0, tag, context, encoding, 0, 0, PacketKind::eager, 0, 0};
   packet += sizeof(PacketHeader);
   for (uint32_t i = 0; i < count; ++i) {

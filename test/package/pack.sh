@@ -11,6 +11,7 @@ mkdir "$work/out" "$work/bin" "$work/home" "$work/app" "$work/tmp"
 
 machine=linux-$(node -p process.arch)
 most_kilobytes=1024
+most_seconds=300
 
 fail() {
   echo "pack: $1" >&2
@@ -50,7 +51,8 @@ bare() {
   for name in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy NODE_EXTRA_CA_CERTS SSL_CERT_FILE; do
     [ -n "${!name-}" ] && kept+=("$name=${!name}")
   done
-  (cd "$work/app" && env -i "${kept[@]}" PATH="$work/bin" HOME="$work/home" TMPDIR="$work/tmp" \
+  # The limit only ends what hangs.
+  (cd "$work/app" && timeout -k 5 "$most_seconds" env -i "${kept[@]}" PATH="$work/bin" HOME="$work/home" TMPDIR="$work/tmp" \
     npm_config_registry="$registry" npm_config_update_notifier=false "$@" </dev/null)
 }
 

@@ -334,7 +334,7 @@ await play({
         for (const synchronous of [false, true]) {
           const { into, around } = make(size);
           const expected = bytes(size, size % 91);
-          const posted = world.recv({ tag: 1, into });
+          const posted = world.recv({ source: world.rank, tag: 1, into });
           const first = world.send(expected, { dest: world.rank, tag: 1, synchronous });
           check(await posted, into, around, expected, `${size} bytes into ${kind}, posted first`);
           await first;

@@ -42,9 +42,8 @@ void more(void* self) {
 }
 
 void copies(void* self, CompletionQueue* own) {
-  Thread* t = world->current;
   if (own) static_cast<Thread*>(own->owner)->copies_wait = true;
-  else if (t && (t->number >= 0 || t->in_handler)) more(self);  // a handler; the progress thread looks by itself
+  else more(self);  // the progress thread itself too: what its own leave started would otherwise be forgotten
 }
 
 template <typename T>
@@ -83,7 +82,7 @@ void build_thread(Process& p, int number) {
   if (number < 2) {
     t.queue = new CompletionQueue;
     t.queue->owner = &t;
-    t.words = static_cast<uint32_t*>(calloc(32 + 512 * 32, 4));
+    t.words = static_cast<uint32_t*>(calloc(queue_layout::records + queue_layout::capacity * queue_layout::record_words, 4));
     t.queue->words = t.words;
     t.lag = w.random.chance(300) ? 508 + w.random.below(4) : 0;  // as if so many records were never reaped
     t.queue->reaped.store(0 - t.lag);

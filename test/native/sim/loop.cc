@@ -89,13 +89,13 @@ void after_leave(Thread& t) {
 
 void drain(Thread& t) {
   Engine& engine = *t.process->engine;
-  auto* tail = reinterpret_cast<std::atomic<uint32_t>*>(t.words + 16);
+  auto* tail = reinterpret_cast<std::atomic<uint32_t>*>(t.words + queue_layout::tail);
   while (has_records(t) || t.queue->waits.load() > 0) {
     while (has_records(t)) {
-      const uint32_t* record = t.words + 32 + t.consumed % 512 * 32;
+      const uint32_t* record = t.words + queue_layout::records + t.consumed % queue_layout::capacity * queue_layout::record_words;
       Operation* o = record[0] < t.operations.size() ? t.operations[record[0]] : nullptr;
       if (!o) fail("record of request %u that is not outstanding", record[0]);
-      if (t.queue->emitted[t.consumed % 512] != &o->request) fail("record and request differ");
+      if (t.queue->emitted[t.consumed % queue_layout::capacity] != &o->request) fail("record and request differ");
       t.operations[record[0]] = nullptr;
       t.free_indices.push_back(record[0]);
       consume(t, o, record);
@@ -117,7 +117,7 @@ void drain(Thread& t) {
   if (engine.pool().any_returned()) {
     engine.poll(t.queue);
     after_leave(t);
-    drain(t);  // what that completed was not told
+    if (has_records(t)) drain(t);  // what that completed was not told
   }
 }
 

@@ -186,6 +186,8 @@ void step(const char* name) {
   if (w->handler_chance && w->random.below(100000) < w->handler_chance) handle_interrupt();
   if (w->priorities) {
     if (w->random.below(400) == 0) w->current->priority = w->random.below(1000);
+    if (w->random.below(4000) == 0)  // nobody starves
+      w->processes[w->random.below(w->size)].threads[w->random.below(3)].priority = 1000;
     run_next(nullptr);
     return;
   }

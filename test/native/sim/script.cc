@@ -210,7 +210,7 @@ void consume(Thread& t, Operation* o, const uint32_t* record) {
       case Storage::none:
         if (bytes > 0 && !r.memory) fail("bytes arrived nowhere");
         break;
-      case Storage::in_record: body = reinterpret_cast<const unsigned char*>(record + 16); break;
+      case Storage::in_record: body = reinterpret_cast<const unsigned char*>(record + queue_layout::inlined); break;
       case Storage::block: body = r.parcel ? r.parcel->body() : r.block->body(); break;
       case Storage::stage: body = r.stage; break;
       default: fail("storage %u", record[5]);
