@@ -15,6 +15,8 @@ export const ANY_TAG = -1;
 const MOST_TAG = 2 ** 31 - 1;
 /** Views that native code gathers; more are copied together first. */
 const MOST_PARTS = 64;
+/** A message up to this needs no look at the native limit. */
+const SURELY_ALLOWED = 2 ** 20;
 
 export interface SendOptions {
   /** The rank to send to. */
@@ -130,11 +132,13 @@ function checkTag(tag: unknown, any: boolean): void {
 function checkSize(
   payload: ArrayBufferView | readonly ArrayBufferView[],
 ): ArrayBufferView | readonly ArrayBufferView[] {
-  const most = native().maxMessageBytes;
   if (ArrayBuffer.isView(payload)) {
-    if (payload.byteLength > most) throw tooLarge(payload.byteLength, most);
+    if (payload.byteLength > SURELY_ALLOWED && payload.byteLength > native().maxMessageBytes) {
+      throw tooLarge(payload.byteLength, native().maxMessageBytes);
+    }
     return payload;
   }
+  const most = native().maxMessageBytes;
   let bytes = 0;
   for (const part of payload) bytes += part.byteLength;
   if (bytes > most) throw tooLarge(bytes, most);

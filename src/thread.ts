@@ -31,6 +31,9 @@ export interface JoinRefused {
 
 export class Thread implements RequestOwner {
   readonly #native: NativeBinding;
+  // The two on the hot path, out of the addon's exports.
+  readonly #nativeSend: NativeBinding["send"];
+  readonly #nativeRecv: NativeBinding["recv"];
   readonly #queue: Int32Array;
   readonly #inline: Uint8Array;
   readonly #pending: (Pending | undefined)[] = [];
@@ -40,6 +43,8 @@ export class Thread implements RequestOwner {
 
   constructor(adaptive: boolean) {
     this.#native = native();
+    this.#nativeSend = this.#native.send;
+    this.#nativeRecv = this.#native.recv;
     const memory = new SharedArrayBuffer(4 * (Queue.records + Queue.capacity * Queue.recordWords));
     this.#queue = new Int32Array(memory);
     this.#inline = new Uint8Array(memory);
@@ -79,10 +84,10 @@ export class Thread implements RequestOwner {
       const start = 4 * (Queue.call + Call.inline);
       for (let i = 0; i < payload.length; i++) inline[start + i] = payload[i] as number;
       queue[Queue.call + Call.bytes] = payload.length;
-      index = this.#native.send();
+      index = this.#nativeSend();
     } else {
       queue[Queue.call + Call.bytes] = -1;
-      index = this.#native.send(payload);
+      index = this.#nativeSend(payload);
     }
     if (index === DONE) return SENT;
     const request = new Request<void>({ name: "send", peer: dest, tag });
@@ -105,9 +110,9 @@ export class Thread implements RequestOwner {
     this.#call(source, tag, context);
     this.#queue[Queue.call + Call.bytes] = -1;
     let index: number;
-    if (!into) index = this.#native.recv();
-    else if (into.buffer instanceof SharedArrayBuffer) index = this.#native.recv(into.byteLength, into);
-    else index = this.#native.recv(into.byteLength);
+    if (!into) index = this.#nativeRecv();
+    else if (into.buffer instanceof SharedArrayBuffer) index = this.#nativeRecv(into.byteLength, into);
+    else index = this.#nativeRecv(into.byteLength);
     const request = new Request<Message<T>>({ name: "recv", peer: source, tag });
     this.#pending[index] = { request: request as Request<unknown>, communicator, memory: into };
     request.post(this, index, signal);

@@ -22,6 +22,7 @@ void Engine::complete(Request* r, Status status) {
   r->state = RequestState::completed;
   r->status = status;
   r->queue->known.remove(r);
+  if (any_stalled_) retry_ = true;  // the next in its line may need no block
   emit(r);
 }
 

@@ -122,8 +122,8 @@ void Engine::accept_submission(Submission* s) {
 
 void Engine::progress() {
   attention_.wake();
-  run_submissions();
-  collect_returned();
+  if (!submissions_.empty()) run_submissions();
+  if (pool_.any_returned()) collect_returned();
   if (retry_) {
     retry_ = any_stalled_ = false;
     for (uint32_t i = 0; i < size_; ++i) peers_[i].stalled = false;
@@ -284,7 +284,6 @@ bool Engine::cancel(Request* r) {
   switch (r->state) {
     case RequestState::posted:
       matcher_.withdraw(r);
-      if (any_stalled_) retry_ = true;  // the next in line may need no block
       break;
     case RequestState::queued: {
       Peer& p = peers_[r->peer];

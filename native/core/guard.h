@@ -27,6 +27,7 @@ class Guard {
   bool enter_or_leave_pending() {
     CARILLON_STEP("guard.pend");
     if (word_.fetch_or(kPending, std::memory_order_seq_cst) != kFree) return false;
+    CARILLON_STEP("guard.entered");
     word_.exchange(kHeld, std::memory_order_seq_cst);  // what pended in between is seen: nothing was looked at yet
     return true;
   }
@@ -34,6 +35,7 @@ class Guard {
   // Holder: is somebody's work pending? Clears the mark; the caller looks at everything after this call.
   bool take_pending() {
     if (word_.load(std::memory_order_relaxed) == kHeld) return false;
+    CARILLON_STEP("guard.take_pending");
     word_.exchange(kHeld, std::memory_order_seq_cst);
     return true;
   }

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "envelope.h"
+#include "step.h"
 
 namespace carillon {
 
@@ -46,8 +47,10 @@ class Pool {
   // Any thread: the guard's holder frees it later.
   void give_back(Block* block) {
     Block* top = returned_.load(std::memory_order_relaxed);
-    do block->next = top;
-    while (!returned_.compare_exchange_weak(top, block, std::memory_order_seq_cst, std::memory_order_relaxed));
+    do {
+      block->next = top;
+      CARILLON_STEP("pool.give_back");
+    } while (!returned_.compare_exchange_weak(top, block, std::memory_order_seq_cst, std::memory_order_relaxed));
   }
   bool any_returned() const { return returned_.load(std::memory_order_relaxed) != nullptr; }
   Block* take_returned() { return returned_.exchange(nullptr, std::memory_order_seq_cst); }

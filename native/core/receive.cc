@@ -206,6 +206,7 @@ void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h) {
     r->running = true;
     pulled(r, Pull::complete);
   } else {
+    if (any_stalled_) retry_ = true;  // the next in its line may need no block
     pulls_.append(r);
   }
 }

@@ -237,8 +237,8 @@ Pull pull(Port* port, Ticket ticket, uint64_t remote, unsigned char* local, uint
   CARILLON_STEP("shm.pull.check");
   // After the copy: what was copied counts only if the body still was the sender's to offer.
   bool standing = p->theirs->offer[ticket.slot].load(sequential) == offer_word(ticket.generation, offered);
+  if (!standing) return Pull::revoked;  // even if it has ended since: it took the body back first
   if (copied == CopyResult::lost) return Pull::lost;
-  if (!standing) return Pull::revoked;
   if (copied == CopyResult::unreadable) return Pull::unreadable;
   *done += part;
   return *done == bytes ? Pull::complete : Pull::more;

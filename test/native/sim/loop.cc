@@ -171,13 +171,13 @@ void run_javascript(void* argument) {
     if (!p.closing && t.script > 0 && w.phase == World::Phase::script) t.wake_at = w.steps + 1 + w.random.below(300);
     recompute_due();
     sleep_in_epoll(t);
-    bool rung = t.ready && p.bell > 0;
+    bool rung = t.ready;
+    t.ready = false;
     t.wake_at = 0;
     t.timeout = false;
     if (w.random.chance(150)) compute(t, 400);
     if (rung) {
-      p.bell = 0;
-      step("bell.read");
+      step("bell");
       p.engine->poll(t.queue);
       after_leave(t);
       drain(t);
@@ -210,7 +210,7 @@ void run_progress(void* argument) {
   for (;;) {
     sleep_in_epoll(t);
     step("progress.wakes");
-    if (t.ready) p.bell = 0;
+    t.ready = false;
     p.escalation = 0;
     p.nudge = 0;
     if (p.timer_ready) {

@@ -205,7 +205,6 @@ void wake(Thread& t) { t.sleeping = false; }
 namespace {
 bool readable(Thread& t) {
   Process& p = *t.process;
-  if (t.ready && p.bell == 0) t.ready = false;
   if (t.ready) return true;
   if (t.number >= 0) return t.notify > 0 || t.timeout;
   if (p.escalation || p.nudge || p.timer_ready) return true;
@@ -223,9 +222,9 @@ void sleep_in_epoll(Thread& t) {
   }
 }
 
-// EPOLLEXCLUSIVE: the loops are asked in order; each learns that the bell is readable, the first that really sleeps ends it.
+// EPOLLEXCLUSIVE | EPOLLET: the loops are asked in order; each notes the ring for its next wait, the first that really
+// sleeps ends it. Nobody reads the counter.
 void ring_bell(Process& p) {
-  ++p.bell;
   for (Thread& t : p.threads) {
     if (!t.exists || t.ended) continue;
     t.ready = true;
@@ -238,8 +237,13 @@ void ring_bell(Process& p) {
 
 void plan_departure(Process& of, Ending ending) {
   World& w = *world;
-  for (int i = 0; i < w.size; ++i)
-    if (i != of.rank) w.processes[i].departures.push_back({w.steps + 1 + w.random.below(3000), of.rank, ending});
+  for (int i = 0; i < w.size; ++i) {
+    if (i == of.rank) continue;
+    uint64_t due = w.steps + 1 + w.random.below(3000);
+    for (const Departure& d : w.processes[i].departures)
+      if (d.peer == of.rank && d.due > due) due = d.due;  // not before it arrives
+    w.processes[i].departures.push_back({due, of.rank, ending});
+  }
   recompute_due();
 }
 

@@ -108,7 +108,7 @@ struct Process {
   unsigned char* arena = nullptr;
   size_t arena_used = 0;
   Thread threads[3];         // two of JavaScript, then the progress thread
-  uint64_t bell = 0, escalation = 0, nudge = 0;
+  uint64_t escalation = 0, nudge = 0;
   bool timer_armed = false, timer_ready = false;
   uint64_t timer_due = 0;
   std::vector<Departure> departures;
