@@ -40,7 +40,7 @@
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
       "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
       "cflags_cc": ["-O2", "-pthread"],
-      "ldflags": ["-Wl,-z,now", "-Wl,-z,relro", "-static-libgcc", "-static-libstdc++", "-Wl,--exclude-libs,ALL"]
+      "ldflags": ["-Wl,-z,now", "-Wl,-z,relro"]
     },
     {
       "target_name": "carillon-exec",

@@ -20,11 +20,15 @@ const headers = existsSync(join(prefix, "include/node/node_api.h")) ? [`--nodedi
 const configured = existsSync(join(root, "build/Makefile"));
 
 function run(...args) {
-  const { status, error, stdout, stderr } = spawnSync(process.execPath, [gyp, ...args, ...headers, "--loglevel=error"], {
-    cwd: root,
-    encoding: "utf8",
-    env: { ...process.env, MAKEFLAGS: "--no-print-directory" },
-  });
+  const { status, error, stdout, stderr } = spawnSync(
+    process.execPath,
+    [gyp, ...args, ...headers, "--loglevel=error"],
+    {
+      cwd: root,
+      encoding: "utf8",
+      env: { ...process.env, MAKEFLAGS: "--no-print-directory" },
+    },
+  );
   if (error || status !== 0) {
     console.error(stdout ?? "", stderr ?? "", error ?? "");
     console.error("carillon: the native build failed; it needs python3, make and a C++20 compiler (g++ 11 or newer)");

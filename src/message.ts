@@ -48,6 +48,7 @@ export class Message<T = unknown> {
   }
 
   [inspect.custom](): string {
+    if (!(#encoding in this)) return "Message {}"; // the prototype
     return `Message { source: ${this.source}, tag: ${this.tag}, byteLength: ${this.byteLength} }`;
   }
 }

@@ -167,6 +167,8 @@ export interface NativeBinding {
   leave(): void;
   /** Says goodbye for the whole process, from process.on("exit"). */
   goodbye(): void;
+  /** The process fails: threads that end from now on say no goodbye. */
+  abandon(): void;
   stats(): NativeStats;
 }
 

@@ -32,7 +32,21 @@ export interface JoinAsOptions extends Meeting, JoinOptions {
 /** Whether this thread is in a world or on its way into one. */
 let occupied = false;
 let thread: Thread | undefined;
-let saysGoodbye = false;
+let hasJoined = false;
+// A process that ends properly says so, and what it sent stays receivable; one that fails counts as lost. Heard from the
+// import on: a worker may have joined although the main thread has not, and is ended after this.
+if (isMainThread) {
+  process.on("exit", (code) => {
+    if (code === 0 && hasJoined) native().goodbye();
+    if (code === 0) return;
+    try {
+      native().abandon();
+    } catch {
+      // It cannot be loaded: nobody has joined.
+    }
+  });
+}
+
 let construct: (thread: Thread, meeting: Meeting, onLeft: (() => void) | undefined) => World;
 
 export class World extends Communicator {
@@ -131,13 +145,7 @@ export async function joinAs(options: JoinAsOptions): Promise<World> {
     occupied = false;
     throw reason instanceof Error ? reason : refused(reason as JoinRefused, options);
   }
-  if (isMainThread && !saysGoodbye) {
-    saysGoodbye = true;
-    // A process that ends properly says so, and what it sent stays receivable; one that fails counts as lost.
-    process.on("exit", (code) => {
-      if (code === 0) binding.goodbye();
-    });
-  }
+  hasJoined = true;
   return construct(thread, { address, rank, size }, onLeft);
 }
 

@@ -9,11 +9,16 @@ describe("a process ends by itself, with code 0 and without close,", () => {
     await plays(1, PROGRAM, scenario);
     await plays(2, PROGRAM, scenario);
   });
-  test("when what is outstanding is unreferenced", async () => {
-    await plays(1, PROGRAM, "unrefRequest");
-    await plays(2, PROGRAM, "unrefRequest");
+  test.each([
+    ["what is outstanding", "unrefRequest"],
+    ["the whole world", "unrefWorld"],
+  ])("when %s is unreferenced", async (_what, scenario) => {
+    await plays(1, PROGRAM, scenario);
+    const job = ranks(2, PROGRAM, [scenario]);
+    await job.wait(job.at(0).ended);
+    job.at(1).tell("go");
+    await job.endedWell();
   });
-  test("when the whole world is unreferenced", () => plays(2, PROGRAM, "unrefWorld"));
   test("when 2,000 requests have settled", () => plays(1, PROGRAM, "many"));
   test("when 2,000 requests were cancelled", () => plays(1, PROGRAM, "cancelled"));
   test("when 2,000 requests were rejected by close", () => plays(2, PROGRAM, "closed"));

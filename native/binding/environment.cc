@@ -21,6 +21,7 @@ namespace {
 constexpr uint64_t kLook = 50'000;           // ns without a completion
 constexpr uint64_t kLookAround = 5'000;      // ns between looks at the loop's other descriptors, a system call
 constexpr uint64_t kTurn = 1'000'000;        // ns in one turn of the loop, so that its timers and sockets get theirs
+constexpr int kConversation = 1;             // ms a thread waits in its own epoll set after a completion
 constexpr uint32_t kLosses = 3;              // in a row, then back off
 constexpr uint64_t kBackOffFirst = 1'000'000, kBackOffMost = 64'000'000;
 constexpr uint64_t kShortCopy = 256 * 1024;  // bytes a JavaScript thread copies by itself
@@ -67,6 +68,7 @@ bool bring_records(Environment* e) {
 // One call into JavaScript settles everything in the queue; promise reactions run before it returns.
 void call_drain(Environment* e) {
   for (int turn = 0; turn < 4 && !e->ending && bring_records(e); ++turn) {
+    e->conversing = true;
     napi_handle_scope scope;
     if (napi_open_handle_scope(e->env, &scope) != napi_ok) return;
     napi_value receiver, function, result;
@@ -168,6 +170,29 @@ void adaptive_wait(Environment* e) {
   }
 }
 
+// After a completion the next one is often near. One wait of libuv is two system calls and a turn of the loop; waiting
+// here first for a moment saves both. Nothing is taken from the loop: its epoll set is nested in this one, and when
+// anything in it becomes ready, or a millisecond passes, the loop goes on as ever.
+void converse(Environment* e) {
+  uint64_t start = now_ns();
+  while (e->conversing) {
+    int timeout = uv_backend_timeout(e->loop);
+    if (timeout == 0) return;
+    epoll_event events[2];
+    int count = epoll_wait(e->conversation, events, 2, kConversation);
+    bool rang = false, loop_ready = count <= 0;
+    for (int i = 0; i < count; ++i) (events[i].data.fd == e->rank->bell ? rang : loop_ready) = true;
+    if (count <= 0) e->conversing = false;
+    if (rang) {  // or rang while we waited in libuv, and this set still tells of it
+      ++e->wakes;
+      e->rank->engine.poll(&e->queue);
+      after_leave(e);
+      call_drain(e);
+    }
+    if (loop_ready || e->ending || !e->rank || e->outstanding == 0 || now_ns() - start > kTurn) return;
+  }
+}
+
 // libuv has added the bell to its epoll set by now: replace its entry by one with EPOLLEXCLUSIVE. The mask is never
 // changed afterwards, so libuv never modifies the entry, which the kernel would refuse. Edge-triggered: every ring wakes
 // once and nobody has to read the counter.
@@ -176,8 +201,15 @@ void make_bell_exclusive(Environment* e) {
   epoll_event event = {};
   event.events = EPOLLIN | EPOLLEXCLUSIVE | EPOLLET;
   event.data.fd = e->rank->bell;
-  if (epoll_ctl(backend, EPOLL_CTL_DEL, e->rank->bell, nullptr) == 0)
-    epoll_ctl(backend, EPOLL_CTL_ADD, e->rank->bell, &event);
+  // The kernel asks in order of arrival who sleeps: the conversation, the loop, other loops, the progress thread. The
+  // conversation before the loop, else a ring that reaches it would make the loop's set ready too.
+  bool added = epoll_ctl(backend, EPOLL_CTL_DEL, e->rank->bell, nullptr) == 0;
+  e->conversation = epoll_create1(EPOLL_CLOEXEC);
+  epoll_ctl(e->conversation, EPOLL_CTL_ADD, e->rank->bell, &event);
+  if (added) epoll_ctl(backend, EPOLL_CTL_ADD, e->rank->bell, &event);
+  event.events = EPOLLIN;
+  event.data.fd = backend;
+  epoll_ctl(e->conversation, EPOLL_CTL_ADD, backend, &event);
   register_bell_last(e->rank);
   e->bell_place = Environment::BellPlace::exclusive;
 }
@@ -192,8 +224,9 @@ void on_prepare(uv_prepare_t* handle) {
   } else if (e->bell_place == Environment::BellPlace::none && e->bell) {
     make_bell_exclusive(e);
   }
-  if (e->adaptive && e->outstanding > 0 && e->rank->size > 1 && e->rank->state.load() == Rank::State::joined)
-    adaptive_wait(e);
+  if (e->outstanding == 0 || e->rank->size == 1 || e->rank->state.load() != Rank::State::joined) return;
+  if (e->adaptive) adaptive_wait(e);
+  if (e->rank && !e->ending && e->conversation >= 0 && e->outstanding > 0) converse(e);
 }
 
 template <typename Handle>
@@ -297,6 +330,35 @@ void after_leave(Environment* e) {
   }
 }
 
+namespace {
+
+// All requests have ended: JavaScript hears of each, however many there are. False: it cannot any more.
+bool drain_completely(Environment* e) {
+  while (!e->ending && bring_records(e)) {
+    napi_value receiver, function, result;
+    napi_get_global(e->env, &receiver);
+    napi_get_reference_value(e->env, e->drain, &function);
+    if (napi_call_function(e->env, receiver, function, 0, nullptr, &result) != napi_ok) return false;
+  }
+  return !e->ending;
+}
+
+// The thread goes without looking: its messages are lost with it, their memory and their credit are not.
+void forget_requests(Environment* e) {
+  for (uint32_t i = 0; i < e->chunk_count * Environment::kChunk; ++i) {
+    Request* r = request_at(e, i);
+    if (r->state != RequestState::idle) free_request(e, r);
+  }
+  e->queue.waiting = {};
+  e->queue.waits.store(0, std::memory_order_relaxed);
+  e->queue.reaped.store(e->queue.head, std::memory_order_relaxed);
+  e->outstanding = e->keeping_alive = 0;
+  e->rank->engine.poll(&e->queue);
+  if (!e->ending) update_reference(e);
+}
+
+}  // namespace
+
 void detach_from_rank(Environment* e) {
   if (!e->rank) return;
   Rank* rank = e->rank;
@@ -313,8 +375,12 @@ void detach_from_rank(Environment* e) {
     rank->engine.leave(&e->queue);
     if (!done) sched_yield();  // for a chunk of a copy into this thread's memory
   }
+  // While the pool still stands: bodies that JavaScript has not seen lie in it.
+  if (!drain_completely(e)) forget_requests(e);
   e->rank = nullptr;
   close_handle(e, e->bell);
+  if (e->conversation >= 0) close(e->conversation);
+  e->conversation = -1;
   e->bell_place = Environment::BellPlace::none;
   release_rank(rank);
 }

@@ -26,6 +26,9 @@ struct Environment {
   uv_poll_t* bell = nullptr;
   uv_prepare_t* prepare = nullptr;
   uv_idle_t* idle = nullptr;
+  // In a conversation the thread waits here for a moment instead of in libuv: the bell, and the loop's own epoll set.
+  int conversation = -1;
+  bool conversing = false;         // the last wake-up completed something
   enum class BellPlace : uint8_t { none, asked, exclusive } bell_place = BellPlace::none;
   uint32_t closing_handles = 0;
 

@@ -371,6 +371,11 @@ napi_value goodbye(napi_env, napi_callback_info) {
   return nullptr;
 }
 
+napi_value abandon(napi_env, napi_callback_info) {
+  carillon::abandon();
+  return nullptr;
+}
+
 napi_value stats(napi_env env, napi_callback_info) {
   napi_value result;
   napi_create_object(env, &result);
@@ -405,7 +410,7 @@ void define_operations(napi_env env, napi_value exports) {
       {"attach", attach}, {"join", join},           {"joined", joined},     {"left", left},
       {"send", send},     {"recv", recv},           {"cancel", cancel},     {"take", take},
       {"adopt", adopt},   {"reference", reference}, {"referenceAll", reference_all},
-      {"leave", leave},   {"goodbye", goodbye},     {"stats", stats},
+      {"leave", leave},   {"goodbye", goodbye},     {"abandon", abandon},   {"stats", stats},
   };
   for (const auto& f : functions) {
     napi_value function;

@@ -27,7 +27,7 @@ namespace {
 // Trivial statics only: destructors of statics run while threads are still at work.
 pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
 std::atomic<Rank*> current{nullptr};
-std::atomic<bool> left{false};
+std::atomic<bool> left{false}, abandoned{false};
 
 void notify(void*, CompletionQueue* queue) {
   auto* environment = static_cast<Environment*>(queue->owner);
@@ -158,6 +158,7 @@ Rank* create(const char* address, uint32_t rank, uint32_t size, bootstrap::Refus
 
 Rank* current_rank() { return current.load(std::memory_order_acquire); }
 bool has_left() { return left.load(); }
+void abandon() { abandoned.store(true); }
 
 Rank* acquire_rank(const char* address, uint32_t rank, uint32_t size, bootstrap::Refusal* refusal) {
   pthread_mutex_lock(&registry);
@@ -174,7 +175,7 @@ Rank* acquire_rank(const char* address, uint32_t rank, uint32_t size, bootstrap:
 }
 
 void say_goodbye(Rank* r) {
-  if (r->leaving.exchange(true)) return;
+  if (abandoned.load() || r->leaving.exchange(true)) return;
   enter_waiting(r->engine);
   r->engine.revoke_all();
   // After everything that was sent: who sees it has seen all of that.

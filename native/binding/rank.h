@@ -54,6 +54,8 @@ Rank* acquire_rank(const char* address, uint32_t rank, uint32_t size, bootstrap:
 void release_rank(Rank*);
 // Goodbye without teardown, for the end of the process.
 void say_goodbye(Rank*);
+// The process fails: nobody says goodbye any more, the others hear that it was lost.
+void abandon();
 // True once this process has left a launched world: it cannot come back.
 bool has_left();
 

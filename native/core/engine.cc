@@ -70,7 +70,7 @@ void Engine::submit(Submission* submission, CompletionQueue* own) {
   }
   submissions_.push(submission);
   if (!guard_.enter_or_leave_pending()) return;
-  run_submissions();
+  progress();  // not the submissions only: whoever pended while we entered counts on a look at everything
   leave(own);
 }
 
@@ -140,7 +140,7 @@ void Engine::progress() {
       abandon(p);
     }
     if (p.driver->publish(p.port)) p.touched = true;
-    if (p.ending != Ending::none && !p.stalled && !p.driver->look(p.port)) finalize(p);
+    if (p.ending != Ending::none && !p.stalled && !p.driver->look(p.port, true)) finalize(p);
     if (p.ending == Ending::protocol) finalize(p);
   }
 }
@@ -150,7 +150,7 @@ bool Engine::look() const {
   for (uint32_t i = 0; i < size_; ++i) {
     const Peer& p = peers_[i];
     if (!p.driver || p.ended) continue;
-    if (!p.stalled && p.driver->look(p.port)) return true;
+    if (p.driver->look(p.port, !p.stalled)) return true;
     if (p.ending == Ending::none && p.port->closed->load(std::memory_order_seq_cst)) return true;
   }
   return false;
@@ -280,7 +280,7 @@ void Engine::finalize(Peer& p) {
   });
 }
 
-bool Engine::cancel(Request* r) {
+bool Engine::cancel(Request* r, Status how) {
   switch (r->state) {
     case RequestState::posted:
       matcher_.withdraw(r);
@@ -289,6 +289,7 @@ bool Engine::cancel(Request* r) {
       Peer& p = peers_[r->peer];
       p.line.remove(r);
       if (p.line.empty()) p.driver->block(p.port, false);
+      else flush(p);  // what missed something may have been this one only
       break;
     }
     case RequestState::offered: {
@@ -307,7 +308,7 @@ bool Engine::cancel(Request* r) {
     default:
       return false;
   }
-  complete(r, Status::cancelled);
+  complete(r, how);
   return true;
 }
 
@@ -325,10 +326,11 @@ bool Engine::detach(CompletionQueue* queue) {
       Peer& p = peers_[r->from];
       p.driver->finish(p.port, {r->slot, r->generation}, Outcome::pulled);
       credit(p, 0, 1);
+      p.driver->publish(p.port);
       p.touched = true;
     } else if (r->state == RequestState::revoking) {
       peers_[r->peer].offers[r->slot] = nullptr;
-    } else if (cancel(r)) {
+    } else if (cancel(r, Status::closed)) {
       continue;
     } else if (r->state == RequestState::revoking) {
       peers_[r->peer].offers[r->slot] = nullptr;

@@ -95,7 +95,7 @@ class Engine {
   Sent send_now(int32_t dest, int32_t tag, uint32_t context, uint32_t encoding, const Part* parts, uint32_t count,
                 Status* failure);
   void accept_submission(Submission*);
-  bool cancel(Request*);
+  bool cancel(Request*, Status how = Status::cancelled);
   void refill(CompletionQueue*);    // records for what waits
   void end_peer(uint32_t rank, Ending);
   void timer_fired();

@@ -231,8 +231,8 @@ void Engine::pulled(Request* r, Pull result) {
     return;
   }
   if (abandoned) {
-    // Its thread has gone; for the sender that is as good as delivered.
-    if (result != Pull::revoked && result != Pull::lost) p.driver->finish(p.port, ticket, Outcome::pulled);
+    // Its thread has gone; for the sender that is as good as delivered. One that took it back meanwhile waits for an answer.
+    p.driver->finish(p.port, ticket, result == Pull::revoked ? Outcome::refused : Outcome::pulled);
     credit(p, 0, 1);
     p.driver->publish(p.port);
     p.touched = true;

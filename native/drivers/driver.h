@@ -94,9 +94,9 @@ struct Driver {
   void (*finish)(Port*, Ticket, Outcome);
 
   // --- waiting -----------------------------------------------------------------------------------------------------
-  // Is there a packet or an outcome that was not there at the last peek/outcome, or room since claim failed? Loads
-  // sequentially consistent: pairs with the peer's publications before it looks at our attention.
-  bool (*look)(const Port*);
+  // Is there a packet (if `packets` are wanted) or an outcome that was not there at the last peek/outcome, or room since
+  // claim failed? Loads sequentially consistent: pairs with the peer's publications before it looks at our attention.
+  bool (*look)(const Port*, bool packets);
 };
 
 }  // namespace carillon

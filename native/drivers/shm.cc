@@ -244,12 +244,12 @@ Pull pull(Port* port, Ticket ticket, uint64_t remote, unsigned char* local, uint
   return *done == bytes ? Pull::complete : Pull::more;
 }
 
-bool look(const Port* port) {
+bool look(const Port* port, bool packets) {
   const ShmPort* p = self(port);
   const Lane* theirs = p->theirs;
   CARILLON_STEP("shm.look");
   if (p->broken) return true;
-  if (theirs->head.load(sequential) != p->tail) return true;
+  if (packets && theirs->head.load(sequential) != p->tail) return true;
   if (theirs->outcome_head.load(sequential) != p->outcome_tail) return true;
   return p->blocked && (theirs->tail.load(sequential) != p->tail_seen ||
                         theirs->free_envelopes.load(sequential) != p->envelopes_seen);

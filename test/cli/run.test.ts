@@ -95,12 +95,14 @@ describe("refused before anything starts", () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  test.each([
+  test.each<[string[], string]>([
     [[who], "how many ranks? Say -n N"],
     [["-n"], "-n takes a whole number of ranks from 1 to 256, but nothing follows it"],
     ...["0", "abc", "1.5", "-1", "257", "1e1", ""].map(
-      (size) =>
-        [["-n", size, who], `-n takes a whole number of ranks from 1 to 256, not ${JSON.stringify(size)}`] as const,
+      (size): [string[], string] => [
+        ["-n", size, who],
+        `-n takes a whole number of ranks from 1 to 256, not ${JSON.stringify(size)}`,
+      ],
     ),
     [["-n", "2"], "no script to run"],
     [["-n", "2", "--"], "no command after --"],
@@ -111,7 +113,7 @@ describe("refused before anything starts", () => {
     [["-n", "2", "-"], "a script on stdin would reach rank 0 only"],
     [["-n", "2", "--inspect=65535", who], "rank 1 would need the inspector port 65536"],
   ])("%j", async (words, message) => {
-    const { code, stdout, stderr } = await run([...words]);
+    const { code, stdout, stderr } = await run(words);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toContain(`carillon: ${message}`);
     expect(stderr).toMatch(/\nSee carillon run --help\n$/);

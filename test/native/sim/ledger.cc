@@ -174,12 +174,16 @@ void print_state() {
   }
 }
 
-// Nobody can run. Whoever has something left to do was forgotten, unless a timer, a departure or a stop is still to end.
+// Nobody can run. Whoever has something left to do was forgotten, unless a departure or a stop is still to end, or a ring
+// that went to a thread that has ended since is still to be rung again.
 void check_idle() {
   World& w = *world;
   bool pending = w.hostile_thread.exists && !w.hostile_thread.ended;
   for (int i = 0; i < w.size; ++i)
-    pending |= process(i).runs() && (process(i).timer_armed || process(i).stopped_until || !process(i).departures.empty());
+    pending |= process(i).runs() && (process(i).stopped_until || !process(i).departures.empty());
+  for (int i = 0; i < w.size; ++i)
+    for (int k = 0; k < w.size; ++k)
+      pending |= process(i).timer_armed && (process(k).threads[0].ended || process(k).threads[1].ended);
   if (pending) return;
   for (int i = 0; i < w.size; ++i) {
     Process& p = process(i);
@@ -199,6 +203,11 @@ void check_idle() {
       Peer& peer = e.peer(k);
       if (!peer.driver || peer.ended || gone(process(k))) continue;
       const shm::ShmPort& port = p.ports[k];
+      if (port.theirs->outcome_head.load() != port.outcome_tail)
+        return fail("process %d: everybody sleeps and an outcome of process %d was not seen", i, k);
+      if (port.blocked && (port.theirs->tail.load() != port.tail_seen ||
+                           port.theirs->free_envelopes.load() != port.envelopes_seen))
+        return fail("process %d: everybody sleeps and room at process %d was not seen", i, k);
       if (port.credit_changed || port.tail != port.tail_published)
         return fail("process %d: everybody sleeps and what process %d may send again is not published", i, k);
       if (!peer.line.empty() && !port.blocked && peer.sent_envelopes - peer.free_envelopes < w.limits.quota_envelopes) {

@@ -226,6 +226,7 @@ void run_progress(void* argument) {
         continue;
       }
       p.departures.erase(p.departures.begin() + static_cast<long>(i));
+      step(d.ending == Ending::none ? "arrival" : "departure");
       enter_waiting(*p.engine);
       if (d.ending == Ending::none) {
         Process& other = w.processes[d.peer];
@@ -237,6 +238,7 @@ void run_progress(void* argument) {
         p.engine->end_peer(d.peer, d.ending);
       }
       p.engine->leave(nullptr);
+      i = 0;  // in order: others came meanwhile
     }
     p.engine->poll(nullptr);
     while (copy_one(t, UINT64_MAX, nullptr)) p.engine->poll(nullptr);

@@ -1,0 +1,34 @@
+// The threads of a rank: each has a handle, all share the rank, and none of them can harm the others by ending.
+import { describe, expect, test } from "vitest";
+import { plays, ranks } from "./support/ranks.js";
+
+const PROGRAM = "threads.mjs";
+
+test("workers talk to the main thread and to other ranks", () => plays(2, PROGRAM, "talk"));
+test("receives of several threads stand in one line", () => plays(1, PROGRAM, "line"));
+test.each([1, 2])("eight workers of %i processes exchange at once", (size) => plays(size, PROGRAM, "exchange", "25"));
+
+describe("a handle", () => {
+  test("is one per thread, and a world of one can be joined again", () => plays(1, PROGRAM, "joins"));
+  test("of a launched world cannot be had again", () => plays(2, PROGRAM, "rejoin"));
+  test("is counted: the rank leaves with its last thread", () => plays(2, PROGRAM, "counted"));
+});
+
+describe("a worker", () => {
+  test("may end by itself, exit or fail", () => plays(1, PROGRAM, "ends"));
+  test("may be terminated in mid-transfer", () => plays(2, PROGRAM, "terminate", "25"));
+});
+
+test.each([
+  [0, true, "ERR_CARILLON_PEER_CLOSED"],
+  [0, false, "ERR_CARILLON_PEER_CLOSED"],
+  [1, true, "ERR_CARILLON_PEER_LOST"],
+  [1, false, "ERR_CARILLON_PEER_LOST"],
+])("process.exit(%i) while a worker waits, main thread joined: %s, is %s to the others", async (code, joins, expected) => {
+  const job = ranks(2, PROGRAM, ["exit", String(code), String(joins)]);
+  await job.wait(job.at(0).hears("sent"));
+  job.at(0).tell("go");
+  await job.endedWell(0);
+  expect((await job.at(0).ended).code).toBe(code);
+  expect(await job.at(1).hears("error")).toEqual({ error: expected, of: 0 });
+});
