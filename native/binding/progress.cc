@@ -39,7 +39,8 @@ void connect_peers(Rank* r) {
     port->pid = d.pid;
     port->process = d.process;
     port->copy = copy_from_process;
-    if (r->mapped[i] && shm::connect(port, r->segment.base, r->mapped[i], r->mapped_bytes[i], i))
+    bool bells = bootstrap::is_eventfd(d.bell) && bootstrap::is_eventfd(d.escalation);
+    if (r->mapped[i] && bells && shm::connect(port, r->segment.base, r->mapped[i], r->mapped_bytes[i], i))
       r->engine.connect(i, &shm::driver, port, {d.bell, d.escalation});
     else
       r->engine.refuse_peer(i);

@@ -4,7 +4,9 @@
 #include "client.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <new>
 #include <poll.h>
@@ -188,6 +190,16 @@ void client_goodbye(Client* client) {
 void client_close(Client* client) {
   close(client->socket);
   delete client;
+}
+
+bool is_eventfd(int descriptor) {
+  char path[64], line[128];
+  snprintf(path, sizeof path, "/proc/self/fdinfo/%d", descriptor);
+  FILE* file = fopen(path, "re");
+  bool found = false;
+  while (file && !found && fgets(line, sizeof line, file)) found = strncmp(line, "eventfd-count:", 14) == 0;
+  if (file) fclose(file);
+  return found;
 }
 
 }  // namespace carillon::bootstrap

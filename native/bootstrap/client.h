@@ -65,6 +65,8 @@ int client_descriptor(const Client*);       // non-blocking socket, for epoll
 Event client_next(Client*);
 
 // This rank leaves properly; best effort, never blocks. May be called from another thread than client_next.
+// Whether a descriptor another process handed over is an eventfd: what else it might be could block its writer.
+bool is_eventfd(int descriptor);
 void client_goodbye(Client*);
 void client_close(Client*);                 // closes the socket and any descriptor not yet handed out
 
