@@ -86,12 +86,12 @@ export abstract class Communicator {
    * _PEER_LOST, _INVALID_BUFFER, _BUFFER_DETACHED, or the signal's reason.
    */
   recv<T = unknown>(options: RecvOptions = {}): Request<Message<T>> {
-    const { source = ANY_SOURCE, tag = ANY_TAG, into, signal } = options;
+    const { source = ANY_SOURCE, tag = ANY_TAG, into, signal } = options ?? {};
     try {
       const thread = this.#open("recv", signal);
       checkRank(source, "source", this.size, true);
       checkTag(tag, true);
-      return thread.recv(source, tag, this, this.#context, into && bytesOf(into), signal);
+      return thread.recv(source, tag, this, this.#context, into === undefined ? undefined : bytesOf(into), signal);
     } catch (error) {
       return new Request<Message<T>>({ name: "recv", peer: source, tag }).fail(error);
     }

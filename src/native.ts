@@ -63,12 +63,14 @@ export const Storage = {
 
 /**
  * Layout of a completion queue, in 32-bit words of a SharedArrayBuffer. Native code writes records and the head, this
- * thread's JavaScript writes the tail; both count records since the start and wrap at 2^32.
+ * thread's JavaScript writes the tail, which only native code on this thread reads; both count records since the start and wrap at 2^32.
  */
 export const Queue = {
   capacity: 512,
   head: 0,
   tail: 16,
+  /** The head as native code saw it last on this very thread: plain reads suffice, and see the records before it. */
+  seen: 17,
   /** Arguments of the next `send` or `recv`: cheaper to read than a call's own. Written by this thread's JavaScript. */
   call: 32,
   records: 64,

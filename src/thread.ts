@@ -6,6 +6,7 @@ import { CarillonError } from "./errors.js";
 import { Message } from "./message.js";
 import { Call, DONE, FAILED, type NativeBinding, native, Queue, Status, Storage } from "./native.js";
 import { Request, type RequestOwner } from "./request.js";
+import { isDetached } from "./value/check.js";
 
 /** From this size on a received body is handed over instead of copied into fresh memory (measured: docs/architecture.md). */
 const ADOPT_BYTES = 64 * 1024;
@@ -155,19 +156,17 @@ export class Thread implements RequestOwner {
     this.#drain();
   }
 
-  /** Settles everything completed so far, in one pass. */
+  /** Settles everything native code has shown this thread, in one pass. */
   #drain(): void {
     const queue = this.#queue;
-    for (;;) {
-      const head = Atomics.load(queue, Queue.head);
-      if (head === this.#tail) return;
-      while (this.#tail !== head) {
-        const record = Queue.records + ((this.#tail >>> 0) % Queue.capacity) * Queue.recordWords;
-        this.#tail = (this.#tail + 1) | 0;
-        this.#settle(record);
-      }
-      Atomics.store(queue, Queue.tail, head);
+    const head = queue[Queue.seen] as number;
+    if (head === this.#tail) return;
+    while (this.#tail !== head) {
+      const record = Queue.records + ((this.#tail >>> 0) % Queue.capacity) * Queue.recordWords;
+      this.#tail = (this.#tail + 1) | 0;
+      this.#settle(record);
     }
+    queue[Queue.tail] = head;
   }
 
   #settle(record: number): void {
@@ -250,7 +249,7 @@ function byteLength(queue: Int32Array, record: number): number {
 
 /** The first `bytes` of the caller's memory, unless it went away while the receive was in flight. */
 function part(into: Uint8Array, bytes: number): Uint8Array {
-  if (into.byteLength < bytes) {
+  if (into.byteLength < bytes || (bytes === 0 && isDetached(into.buffer))) {
     throw new CarillonError(
       "ERR_CARILLON_BUFFER_DETACHED",
       `\`into\` was transferred or resized while the receive was in flight: ${bytes} bytes came, it has room for ${into.byteLength}`,

@@ -28,7 +28,10 @@ struct Environment {
   uv_idle_t* idle = nullptr;
   // In a conversation the thread waits here for a moment instead of in libuv: the bell, and the loop's own epoll set.
   int conversation = -1;
-  bool conversing = false;         // the last wake-up completed something
+  int lull = -1;                   // timerfd in that set: has anything completed since it was set?
+  bool conversing = false;         // something completed lately
+  bool talked = false;             // something completed since the lull was set
+  bool lull_set = false;
   enum class BellPlace : uint8_t { none, asked, exclusive } bell_place = BellPlace::none;
   uint32_t closing_handles = 0;
 
@@ -64,6 +67,7 @@ void count_outstanding(Environment*, Request*);       // after it was submitted
 void keep_alive(Environment*, Request*, bool);
 void update_reference(Environment*);
 void reap(Environment*);                              // frees what JavaScript has drained
+void show_records(Environment*);                      // before JavaScript drains: how far it may read
 
 void watch_bell(Environment*);                        // this loop takes part in the rank's bell
 void after_leave(Environment*);                       // copies what is short, hands on what is long

@@ -75,6 +75,7 @@ napi_value post(Environment* e, Request* r) {
   uint32_t index = r->index;  // another thread may have completed it when submit returns
   e->rank->engine.submit(r, &e->queue);
   after_leave(e);
+  show_records(e);
   return number(e->env, index);
 }
 
@@ -123,6 +124,7 @@ napi_value join(napi_env env, napi_callback_info info) {
   uint32_t index = r->index;
   engine.leave(&e->queue);
   after_leave(e);
+  show_records(e);
   return number(env, index);
 }
 
@@ -182,6 +184,7 @@ napi_value send_to_oneself(Environment* e, int32_t tag, uint32_t context, uint32
   }
   e->rank->engine.submit(parcel, &e->queue);
   after_leave(e);
+  show_records(e);
   return number(e->env, sender ? int64_t{index} : kDone);
 }
 
@@ -301,6 +304,7 @@ napi_value cancel(napi_env env, napi_callback_info info) {
     cancelled = e->rank->engine.cancel(r);
     e->rank->engine.leave(&e->queue);
     after_leave(e);
+    show_records(e);
   }
   napi_get_boolean(env, cancelled, &result);
   return result;
@@ -361,7 +365,10 @@ napi_value reference_all(napi_env env, napi_callback_info info) {
 }
 
 napi_value leave(napi_env env, napi_callback_info) {
-  if (Environment* e = environment_of(env)) detach_from_rank(e);
+  Environment* e = environment_of(env);
+  if (!e) return nullptr;
+  detach_from_rank(e);
+  show_records(e);
   return nullptr;
 }
 

@@ -65,7 +65,7 @@ void Engine::write_record(Request* r) {
   if (r->storage == Storage::in_record) copy_bytes(record + queue_layout::inlined, r->inlined, r->got_bytes);
   queue->emitted[queue->head % capacity] = r;
   CARILLON_STEP("completion.publish");
-  word(queue->words, queue_layout::head).store(++queue->head, std::memory_order_seq_cst);  // pairs with JavaScript's Atomics.load
+  word(queue->words, queue_layout::head).store(++queue->head, std::memory_order_seq_cst);  // pairs with the thread's acquiring load
 }
 
 }  // namespace carillon

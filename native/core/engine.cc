@@ -75,7 +75,7 @@ void Engine::submit(Submission* submission, CompletionQueue* own) {
 }
 
 void Engine::poll(CompletionQueue* own) {
-  if (!guard_.enter_or_leave_pending()) return;
+  if (!guard_.try_enter() && !guard_.enter_or_leave_pending()) return;
   progress();
   leave(own);
 }
@@ -140,6 +140,7 @@ void Engine::progress() {
       abandon(p);
     }
     if (p.driver->publish(p.port)) p.touched = true;
+    if (p.port->broken) p.ending = Ending::protocol;
     if (p.ending != Ending::none && !p.stalled && !p.driver->look(p.port, true)) finalize(p);
     if (p.ending == Ending::protocol) finalize(p);
   }
@@ -280,7 +281,20 @@ void Engine::finalize(Peer& p) {
   });
 }
 
+// A send that leaves the line may have been what the others waited for.
+void Engine::flush_lines() {
+  for (uint32_t i = 0; i < size_; ++i)
+    if (!peers_[i].line.empty() && peers_[i].ending == Ending::none) flush(peers_[i]);
+}
+
 bool Engine::cancel(Request* r, Status how) {
+  bool queued = r->state == RequestState::queued;
+  if (!take_back(r, how)) return false;
+  if (queued) flush_lines();
+  return true;
+}
+
+bool Engine::take_back(Request* r, Status how) {
   switch (r->state) {
     case RequestState::posted:
       matcher_.withdraw(r);
@@ -289,7 +303,6 @@ bool Engine::cancel(Request* r, Status how) {
       Peer& p = peers_[r->peer];
       p.line.remove(r);
       if (p.line.empty()) p.driver->block(p.port, false);
-      else flush(p);  // what missed something may have been this one only
       break;
     }
     case RequestState::offered: {
@@ -330,13 +343,14 @@ bool Engine::detach(CompletionQueue* queue) {
       p.touched = true;
     } else if (r->state == RequestState::revoking) {
       peers_[r->peer].offers[r->slot] = nullptr;
-    } else if (cancel(r, Status::closed)) {
+    } else if (take_back(r, Status::closed)) {
       continue;
     } else if (r->state == RequestState::revoking) {
       peers_[r->peer].offers[r->slot] = nullptr;
     }
     complete(r, Status::closed);
   }
+  flush_lines();
   return all;
 }
 

@@ -132,6 +132,8 @@ class Engine {
   void settle(CompletionQueue* own);
   void ring(Peer&);
   void collect_returned();
+  bool take_back(Request*, Status how);
+  void flush_lines();
   void end_line(Peer&, Status);
   void abandon(Peer&);
   void finalize(Peer&);

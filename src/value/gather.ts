@@ -2,6 +2,7 @@
 // that the receiver can view them where they are.
 //   header: u32 number of views, u32 zero; for each view u32 kind | high bits of its length << 8, u32 low bits
 // Not responsible for what the views mean (value.ts, clone.ts).
+import { CarillonError } from "../errors.js";
 import { copyOf, KIND_COUNT, kindOf, makeView, rubbish } from "./kinds.js";
 import { room, SMALL, take } from "./slab.js";
 
@@ -77,8 +78,17 @@ function write(view: ArrayBufferView, target: Uint8Array, offset: number): numbe
   return padded;
 }
 
+function large(bytes: number): Uint8Array {
+  try {
+    return new Uint8Array(bytes);
+  } catch (cause) {
+    const message = `the views have ${bytes} bytes together, more than this process can hold`;
+    throw new CarillonError("ERR_CARILLON_INVALID_BUFFER", message, { cause, byteLength: bytes });
+  }
+}
+
 function memory(bytes: number): Uint8Array {
-  if (bytes > SMALL) return new Uint8Array(bytes);
+  if (bytes > SMALL) return large(bytes);
   room(bytes);
   return take(bytes);
 }

@@ -213,6 +213,7 @@ const scenarios = {
     const failing = start("throws");
     const [error] = await once(failing, "error");
     assert.equal(error.message, "on purpose");
+    assert.equal(await ended(failing), 1);
     // Nobody's receive took this one with it.
     await world.send("here", { dest: world.rank, tag: 9 });
     assert.equal((await world.recv({ tag: 9 })).value, "here");

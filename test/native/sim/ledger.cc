@@ -175,7 +175,7 @@ void print_state() {
 }
 
 // Nobody can run. Whoever has something left to do was forgotten, unless a departure or a stop is still to end, or a ring
-// that went to a thread that has ended since is still to be rung again.
+// that went to a thread that has ended since, or computes, is still to be rung again.
 void check_idle() {
   World& w = *world;
   bool pending = w.hostile_thread.exists && !w.hostile_thread.ended;
@@ -183,7 +183,7 @@ void check_idle() {
     pending |= process(i).runs() && (process(i).stopped_until || !process(i).departures.empty());
   for (int i = 0; i < w.size; ++i)
     for (int k = 0; k < w.size; ++k)
-      pending |= process(i).timer_armed && (process(k).threads[0].ended || process(k).threads[1].ended);
+      for (const Thread& t : process(k).threads) pending |= process(i).timer_armed && (t.ended || t.stuck);
   if (pending) return;
   for (int i = 0; i < w.size; ++i) {
     Process& p = process(i);
@@ -195,7 +195,7 @@ void check_idle() {
     if (e.pull_waiting()) return fail("process %d: everybody sleeps and a body waits to be copied", i);
     if (e.pool().any_returned()) return fail("process %d: everybody sleeps and blocks wait to be collected", i);
     for (Thread& t : p.threads) {
-      if (t.number < 0 || t.ended || !t.words) continue;
+      if (t.number < 0 || t.ended || t.stuck || !t.words) continue;
       if (t.words[0] != t.consumed) return fail("process %d: everybody sleeps and records wait", i);
       if (t.queue->waits.load()) return fail("process %d: everybody sleeps and completions wait for records", i);
     }

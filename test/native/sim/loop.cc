@@ -176,6 +176,7 @@ void run_javascript(void* argument) {
     t.wake_at = 0;
     t.timeout = false;
     if (w.random.chance(150)) compute(t, 400);
+    else if (w.random.chance(20)) compute_long(t);
     if (rung) {
       step("bell");
       p.engine->poll(t.queue);

@@ -34,7 +34,7 @@ void record(Thread* t, const char* name) {
 }
 
 bool can_run(const Thread& t) {
-  return t.exists && !t.ended && !t.sleeping && t.process->stopped_until == 0 &&
+  return t.exists && !t.ended && !t.sleeping && !t.stuck && t.process->stopped_until == 0 &&
          (t.process->runs() || &t == &world->hostile_thread);
 }
 
@@ -222,6 +222,13 @@ void sleep_in_epoll(Thread& t) {
   }
 }
 
+// JavaScript that computes and computes: everybody else's work must get done meanwhile, its process's too.
+void compute_long(Thread& t) {
+  step("compute.long");
+  t.stuck = true;
+  run_next(nullptr);
+}
+
 // EPOLLEXCLUSIVE | EPOLLET: the loops are asked in order; each notes the ring for its next wait, the first that really
 // sleeps ends it. Nobody reads the counter.
 void ring_bell(Process& p) {
@@ -277,7 +284,15 @@ bool run_until_idle() {
     check_idle();
     if (w.failed) return false;
     recompute_due();
-    if (w.next_due == UINT64_MAX) return true;
+    if (w.next_due == UINT64_MAX) {
+      bool stuck = false;
+      each_thread([&](Thread& t) {
+        stuck |= t.stuck && t.process->runs();
+        t.stuck = false;
+      });
+      if (stuck) continue;
+      return true;
+    }
     if (w.next_due > w.steps) w.steps = w.next_due;
     fire_due();
   }

@@ -81,6 +81,7 @@ void send(Thread& t) {
   Message* m = new_message(p.rank, t.number, dest, context, tag, bytes, r.chance(150));
   if (dest == p.rank) return send_to_oneself(t, m);
   fill(body, bytes, m->id);
+  if (r.chance(500)) p.ports[dest].next_slot = static_cast<uint16_t>(r.below(2));  // so that slots are used again soon
   Engine& engine = *p.engine;
   if (!m->synchronous && bytes <= engine.limits().eager_bytes && engine.try_enter()) {
     uint64_t cut = bytes / 3;
@@ -168,7 +169,7 @@ bool act_draining(Thread& t) {
   bool any = false;
   if (expected_at(*t.process) == 0) return false;
   for (uint32_t context = 0; context < 2; ++context) {
-    bool posted = false;
+    bool posted = t.nobody_left[context];
     for (Operation* o : t.operations)
       if (o && !o->message && o->request.peer == any_source && o->request.tag == any_tag && o->request.context == context &&
           o->request.bytes == UINT64_MAX)
@@ -203,6 +204,9 @@ void consume(Thread& t, Operation* o, const uint32_t* record) {
     return;
   }
   --t.outstanding_receives;
+  if (world->phase == World::Phase::drain && r.peer == any_source && r.tag == any_tag && r.bytes == UINT64_MAX &&
+      status >= static_cast<int>(Status::peer_closed) && status <= static_cast<int>(Status::peer_protocol))
+    t.nobody_left[r.context] = true;
   uint64_t bytes = record[6] | uint64_t{record[7]} << 32;
   const unsigned char* body = o->body;
   if (status == 0) {

@@ -73,6 +73,7 @@ struct Thread {
   int id = 0;                // over all processes
   int number = 0;            // within its process; -1: progress thread
   bool exists = false, sleeping = false, ready = false, ended = false;
+  bool stuck = false;        // computes until nobody else has anything to do
   int in_handler = 0;
   int64_t priority = 0;
 
@@ -88,6 +89,7 @@ struct Thread {
   std::vector<Operation*> operations;
   std::vector<uint32_t> free_indices;
   std::vector<Block*> taken;
+  bool nobody_left[2] = {};  // by context: a receive from anybody has ended
   uint32_t outstanding_receives = 0, outstanding_sends = 0;
 };
 
@@ -176,6 +178,7 @@ extern World* world;
 // schedule.cc
 void step(const char* name);
 void spin(const char* name);       // a step at which somebody else must run
+void compute_long(Thread&);        // until nothing else happens in the world
 void sleep_in_epoll(Thread&);      // until one of the thread's descriptors is readable
 void wake(Thread&);
 void ring_bell(Process&);

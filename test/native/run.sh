@@ -1,0 +1,89 @@
+#!/bin/sh
+# The native tests, without Node: parts of the engine, bootstrap, the same with real threads under ThreadSanitizer, the
+# simulator for CARILLON_SIM_SECONDS (60), and what the engine's object may contain. Ends with "N passed, M failed".
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT INT TERM
+CXX=${CXX:-g++}
+passed=0
+failed=0
+
+count() {  # count NAME LAST-LINE: adds what a program reported about itself
+  p=$(printf '%s\n' "$2" | sed -n 's/^\([0-9]*\) passed, [0-9]* failed$/\1/p')
+  f=$(printf '%s\n' "$2" | sed -n 's/^[0-9]* passed, \([0-9]*\) failed$/\1/p')
+  if [ -z "$p" ]; then
+    echo "FAIL $1: did not finish: $2"
+    failed=$((failed + 1))
+  else
+    passed=$((passed + p))
+    failed=$((failed + f))
+  fi
+}
+report() {  # report OK? TEXT
+  if [ "$1" = 0 ]; then
+    echo "ok   $2"
+    passed=$((passed + 1))
+  else
+    echo "FAIL $2"
+    failed=$((failed + 1))
+  fi
+}
+run() {  # run NAME COMMAND...: shows its output, counts its last line
+  name=$1
+  shift
+  "$@" >"$folder/$name.log" 2>&1
+  status=$?
+  cat "$folder/$name.log"
+  last=$(tail -n 1 "$folder/$name.log")
+  count "$name" "$last"
+  if [ "$status" -ne 0 ] && printf '%s' "$last" | grep -q ', 0 failed$'; then report 1 "$name: exit code $status"; fi
+}
+
+common="-std=c++20 -g -Wall -Wextra -pthread"
+asan="$common -O1 -fno-exceptions -fno-rtti -fsanitize=address,undefined -fno-sanitize-recover=all"
+tsan="$common -O1 -fsanitize=thread"
+{
+  for file in test/native/sim/*.cc native/engine_unit.cc; do
+    echo "$CXX $asan -DCARILLON_SIM -c $file -o $folder/sim-$(basename "$file").o"
+  done
+  echo "$CXX $asan test/native/engine_test.cc native/engine_unit.cc -o $folder/engine_test"
+  echo "$CXX $tsan test/native/engine_test.cc native/engine_unit.cc -o $folder/engine_tsan"
+  echo "$CXX $common -O1 -fsanitize=address,undefined -fno-sanitize-recover=all test/native/bootstrap_test.cc native/bootstrap/*.cc -o $folder/bootstrap_test"
+} | xargs -P "$(nproc)" -I{} sh -c '{}' >"$folder/build.log" 2>&1
+report $? "everything compiles"
+[ -s "$folder/build.log" ] && cat "$folder/build.log"
+# shellcheck disable=SC2086
+$CXX $asan "$folder"/sim-*.o -o "$folder/sim"
+report $? "the simulator links"
+
+run engine_test "$folder/engine_test"
+run bootstrap_test "$folder/bootstrap_test"
+TSAN_OPTIONS=halt_on_error=1 run engine_tsan "$folder/engine_tsan" threads
+seconds=${CARILLON_SIM_SECONDS:-60}
+"$folder/sim" --seconds "$seconds" >"$folder/sim.log" 2>&1
+cat "$folder/sim.log"
+# One line of the sum: all schedules are one test.
+tail -n 1 "$folder/sim.log" | grep -q '^[1-9][0-9]* passed, 0 failed$'
+report $? "the simulator finds nothing in $seconds s"
+
+# The engine as the addon has it: the flags of binding.gyp.
+if [ "$(uname -m)" = x86_64 ]; then
+  flags="-mgeneral-regs-only -minline-all-stringops -mstringop-strategy=rep_byte"
+  vector='%[xyz]mm[0-9]|%mm[0-7]|%st[(,]|%st$|\bf(ld|st|add|mul)'
+else
+  flags="-mgeneral-regs-only -fno-tree-loop-distribute-patterns"
+  vector='\b[vqdsb][0-9]+(\.|,|$)'
+fi
+# shellcheck disable=SC2086
+$CXX -O2 -std=c++20 -fPIC -fvisibility=hidden -fno-exceptions -fno-rtti -fno-stack-protector -fno-threadsafe-statics $flags -c native/engine_unit.cc -o "$folder/unit.o"
+report $? "the engine's unit compiles without vector registers"
+! objdump -d --no-show-raw-insn "$folder/unit.o" | cut -f 2- | grep -E "$vector"
+report $? "no vector register in the engine's unit"
+# What it may call outside itself: nothing. _GLOBAL_OFFSET_TABLE_ is the linker's.
+undefined=$(nm --undefined-only "$folder/unit.o" | awk '{print $2}' | grep -v -x '_GLOBAL_OFFSET_TABLE_')
+[ -z "$undefined" ]
+report $? "no undefined symbol in the engine's unit${undefined:+: $undefined}"
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

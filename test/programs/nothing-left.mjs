@@ -1,0 +1,64 @@
+// Scenarios of test/nothing-left.test.ts: what a process has after it opened and closed many worlds.
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { World } from "carillon";
+import { bytes, say, settled } from "./scenario.mjs";
+
+const [name] = process.argv.slice(2);
+const descriptors = () => readdirSync("/proc/self/fd").length;
+const tasks = () => readdirSync("/proc/self/task").length;
+const mappings = () => readFileSync("/proc/self/maps", "latin1").split("\n").length;
+const resident = () => process.memoryUsage.rss();
+
+async function one(size) {
+  const world = await World.join();
+  const receive = world.recv();
+  await world.send(bytes(size), { dest: 0 });
+  await receive;
+  void world.recv();
+  await world.close();
+}
+
+const scenarios = {
+  async worlds() {
+    for (let i = 0; i < 5; ++i) await one(1000);
+    await settled();
+    const before = { descriptors: descriptors(), tasks: tasks() };
+    for (let i = 0; i < 50; ++i) await one(1000);
+    await settled();
+    assert.deepEqual({ descriptors: descriptors(), tasks: tasks() }, before);
+  },
+
+  async memory() {
+    const collect = async () => {
+      for (let i = 0; i < 4; ++i) {
+        globalThis.gc();
+        await settled();
+      }
+    };
+    for (let i = 0; i < 60; ++i) await one(50_000);
+    await collect();
+    const before = { resident: resident(), mappings: mappings() };
+    for (let i = 0; i < 200; ++i) await one(50_000);
+    await collect();
+    const after = { resident: resident(), mappings: mappings() };
+    say({ before, after });
+    assert.ok(after.resident - before.resident < 16 << 20, `${after.resident - before.resident} bytes more`);
+    assert.ok(after.mappings - before.mappings < 60, `${after.mappings - before.mappings} mappings more`);
+  },
+
+  /** A rank of a job: uses everything, then leaves. */
+  async job() {
+    const world = await World.join();
+    const peer = (world.rank + 1) % world.size;
+    for (const size of [10, 10_000, 3_000_000]) {
+      const receive = world.recv({ tag: 1 });
+      await world.send(bytes(size), { dest: peer, tag: 1 });
+      await receive;
+    }
+    say({ done: true });
+    await world.close();
+  },
+};
+
+await scenarios[name]();
