@@ -106,8 +106,28 @@ void hear_hub(Rank* r) {
   }
 }
 
+// A short time slice: woken on a processor where JavaScript computes, this thread runs at once instead of after the
+// other's slice (about 3 ms). It works for microseconds at a time, so nobody loses by it. Kernels before 6.12 ignore it.
+void ask_for_short_slice() {
+  struct {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+  } attributes = {};
+  static_assert(sizeof attributes == 48);
+  constexpr uint32_t size = sizeof attributes;
+  if (system_call(SYS_sched_getattr, 0, reinterpret_cast<long>(&attributes), size) != 0 || attributes.policy != 0) return;
+  attributes.size = size;
+  attributes.flags = 0;
+  attributes.runtime = 100'000;
+  system_call(SYS_sched_setattr, 0, reinterpret_cast<long>(&attributes));
+}
+
 void* run(void* argument) {
   auto* r = static_cast<Rank*>(argument);
+  ask_for_short_slice();
   while (!r->stop.load(std::memory_order_acquire)) {
     epoll_event events[8];
     int count = epoll_wait(r->epoll, events, 8, -1);

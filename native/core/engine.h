@@ -33,6 +33,7 @@ struct Peer {
   Request* offers[max_slots] = {};       // sends that are offered, by slot
   uint64_t sent_bytes = 0, sent_envelopes = 0;
   uint64_t free_bytes = 0, free_envelopes = 0;  // of those, given free by the peer
+  uint64_t held_bytes = 0, held_envelopes = 0;  // received from it and not given free: it may not exceed its quota
 
   bool touched = false;      // something was published for it: look at its attention before leaving
   bool stalled = false;      // the pool was empty: its packets stay in its ring

@@ -15,7 +15,11 @@ void describe(Request* r, int32_t source, int32_t tag, uint32_t encoding, uint64
 }
 }  // namespace
 
-void Engine::credit(Peer& p, uint64_t bytes, uint64_t envelopes) { p.driver->credit(p.port, bytes, envelopes); }
+void Engine::credit(Peer& p, uint64_t bytes, uint64_t envelopes) {
+  p.held_bytes -= bytes;
+  p.held_envelopes -= envelopes;
+  p.driver->credit(p.port, bytes, envelopes);
+}
 
 void Engine::free_block(Block* b) {
   if (b->parcel) return;  // freed by the thread that takes or drops it
@@ -48,11 +52,17 @@ void Engine::receive(Peer& p) {
                              (h.kind == PacketKind::offer && body == 0 && h.bytes <= limits_.max_message &&
                               h.slot < p.driver->capabilities.bodies));
     }
-    if (!sound) {
+    // Nor may it take more of the pool than its quota: the rest is the others'.
+    uint64_t charge = h.kind == PacketKind::eager ? charge_of(h.bytes) : 0;
+    if (!sound || p.held_envelopes >= limits_.quota_envelopes || p.held_bytes + charge > limits_.quota_bytes) {
       p.ending = Ending::protocol;
       return;
     }
+    p.held_bytes += charge;
+    ++p.held_envelopes;
     if (!arrive(p, h, packet + sizeof h)) {
+      p.held_bytes -= charge;
+      --p.held_envelopes;
       p.stalled = any_stalled_ = true;
       return;
     }
