@@ -410,6 +410,8 @@ void detach_from_rank(Environment* e) {
   e->conversation = e->lull = -1;
   e->lull_set = false;
   e->bell_place = Environment::BellPlace::none;
+  e->copies_wait = false;
+  nudge_progress(rank);  // bodies of other threads' requests may wait to be copied
   release_rank(rank);
 }
 

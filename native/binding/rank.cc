@@ -41,8 +41,11 @@ void start_timer(void* self) {
 
 void more(void* self) { signal_descriptor(static_cast<Rank*>(self)->nudge); }
 
-void copies(void*, CompletionQueue* own) {
-  if (own) static_cast<Environment*>(own->owner)->copies_wait = true;  // it looks after it has left the guard
+void copies(void* self, CompletionQueue* own) {
+  if (own)
+    static_cast<Environment*>(own->owner)->copies_wait = true;  // it looks after it has left the guard
+  else
+    more(self);  // the progress thread may be about to sleep
 }
 
 // Under Yama's scope 1 only ancestors may read our memory; the launcher's other descendants are our peers.
