@@ -32,6 +32,8 @@
         "native/binding/operations.cc",
         "native/binding/progress.cc",
         "native/binding/rank.cc",
+        "native/binding/requests.cc",
+        "native/binding/waiting.cc",
         "native/bootstrap/client.cc",
         "native/bootstrap/hub.cc",
         "native/bootstrap/segment.cc",

@@ -57,22 +57,32 @@ struct Environment {
   uint64_t waits_won = 0, waits_lost = 0, wakes = 0;
 };
 
+// environment.cc
 Environment* environment_of(napi_env);  // null before attach
 napi_status attach_environment(napi_env, napi_value queue, napi_value drain, bool adaptive);
+void detach_from_rank(Environment*);    // ends all requests, gives the handle back
 
-Request* allocate_request(Environment*);              // null: out of memory
-void free_request(Environment*, Request*);            // with all memory that hangs on it
-Request* request_at(Environment*, uint32_t index);    // null: no such index
-void count_outstanding(Environment*, Request*);       // after it was submitted
+// requests.cc
+Request* allocate_request(Environment*);           // null: out of memory
+void free_request(Environment*, Request*);         // with all memory that hangs on it
+Request* request_at(Environment*, uint32_t index); // null: no such index
+void count_outstanding(Environment*, Request*);    // before it is submitted
 void keep_alive(Environment*, Request*, bool);
 void update_reference(Environment*);
-void reap(Environment*);                              // frees what JavaScript has drained
-void show_records(Environment*);                      // before JavaScript drains: how far it may read
+void reap(Environment*);                           // frees what JavaScript has drained
+void show_records(Environment*);                   // before JavaScript drains: how far it may read
 
-void watch_bell(Environment*);                        // this loop takes part in the rank's bell
-void after_leave(Environment*);                       // copies what is short, hands on what is long
-void detach_from_rank(Environment*);                  // ends all requests, gives the handle back
-
+// waiting.cc
+void on_notify(uv_poll_t*, int, int);   // somebody completed a request of this thread
+void on_prepare(uv_prepare_t*);         // the loop is about to block
+void watch_bell(Environment*);          // this loop takes part in the rank's bell
+void after_leave(Environment*);         // copies what is short, hands on what is long
+bool bring_records(Environment*);       // frees what was drained, fills the room; are there records?
 uint64_t now_ns();
+
+// A word of the queue's shared memory: Queue in src/native.ts.
+inline std::atomic<uint32_t>& queue_word(Environment* e, uint32_t index) {
+  return *reinterpret_cast<std::atomic<uint32_t>*>(e->queue.words + index);
+}
 
 }  // namespace carillon

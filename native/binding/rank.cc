@@ -194,6 +194,7 @@ void release_rank(Rank* r) {
     bool launched = r->client != nullptr && r->state.load() == Rank::State::joined;
     if (r->state.load() == Rank::State::joined) say_goodbye(r);
     stop_progress(r);
+    r->engine.drop_parcels([](Parcel* parcel) { free(parcel); });
     current.store(nullptr, std::memory_order_release);
     if (launched) left.store(true);
     destroy(r);

@@ -220,6 +220,14 @@ void Engine::refuse_peer(uint32_t rank) {
   ++ended_;
 }
 
+void Engine::drop_parcels(void (*drop)(Parcel*)) {
+  matcher_.each_unexpected([&](Block* b) {
+    if (!b->parcel) return;
+    matcher_.remove_unexpected(b);
+    drop(b->parcel);
+  });
+}
+
 void Engine::touch_all() {
   for (uint32_t i = 0; i < size_; ++i)
     if (peers_[i].driver && !peers_[i].ended) peers_[i].touched = true;

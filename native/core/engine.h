@@ -103,6 +103,7 @@ class Engine {
   // Revokes and forgets everything of a thread that goes. False: a pull is running; leave, and try again soon.
   bool detach(CompletionQueue*);
   void revoke_all();                // this rank leaves: nothing of ours may be claimed any more
+  void drop_parcels(void (*drop)(Parcel*));  // at the very end: messages to oneself that nobody received
   void touch_all();                 // have every peer looked at, and rung if it sleeps
   Request* next_pull(uint64_t most);  // a body of at most `most` bytes to copy outside the guard, or null
   void pulled(Request*, Pull);      // what became of it (without the guard: submit it, kind pulled, pull_result)
