@@ -9,10 +9,10 @@ export interface RankReport {
   readonly elapsed: number;
   readonly messages: number;
   readonly bytes: number;
-  /** The exchanges of the steps. */
-  readonly steps: Times;
-  /** Exchanges with nothing to compute, to compare with. */
-  readonly bare: Times;
+  /** The exchanges of the steps that computed meanwhile. */
+  readonly overlapped: Times;
+  /** Those of the steps that waited first, to compare with. */
+  readonly unhidden: Times;
 }
 
 export interface Run {
@@ -60,26 +60,26 @@ export function formatReport(run: Run): string {
 }
 
 function communication(ranks: readonly RankReport[]): string[] {
-  const steps = join(ranks.map((rank) => rank.steps));
-  const bare = join(ranks.map((rank) => rank.bare));
+  const steps = join(ranks.map((rank) => rank.overlapped));
+  const unhidden = join(ranks.map((rank) => rank.unhidden));
   const elapsed = sum(ranks.map((rank) => rank.elapsed));
-  const late = sum(steps.late) / elapsed;
-  const exposed = sum(exposure(steps)) / elapsed;
-  const alone = median(exposure(bare));
-  const share = hidden(steps, bare);
+  const late = (sum(steps.late) + sum(unhidden.late)) / elapsed;
+  const exposed = (sum(exposure(steps)) + sum(exposure(unhidden))) / elapsed;
+  const alone = median(exposure(unhidden));
+  const share = hidden(steps, unhidden);
   return [
     ...rows(
       "an exchange",
       `${time(median(steps.total))} from posting to both halos here, inner points computed meanwhile;`,
       `of that ${time(median(steps.calls))} in calls and ${time(median(steps.waited))} awaited after the inner points`,
-      `(medians of ${count(steps.total.length)}); ${time(alone)} when nothing is computed (median of ${count(bare.total.length)})`,
+      `(medians of ${count(steps.total.length)}); ${time(alone)} in steps that wait before they compute (median of ${count(unhidden.total.length)})`,
     ),
     ...rows(
       "hidden",
       share > 0
         ? `${percent(share)} of communication behind computation`
-        : "nothing: in these steps communication cost as much as alone, or more",
-      "= 1 − (calls + waiting for rows already sent) ÷ (the same in exchanges with nothing to compute), medians",
+        : "nothing: communication cost as much as in steps that wait before they compute, or more",
+      "= 1 − (calls + waiting for rows already sent) ÷ (the same in steps that wait before they compute), medians",
     ),
     ...rows(
       "time went",
@@ -92,11 +92,11 @@ function communication(ranks: readonly RankReport[]): string[] {
 /**
  * The part of communication that computation hid, 0 to 1. An exchange costs a rank the time in its calls and the time it
  * waits for rows that are on their way. Waiting for a neighbour who has not sent yet is not communication but uneven
- * work (or too few cores), here and in the bare exchanges alike. A step in which that costs as much as a bare exchange hid
- * nothing; it can cost more, since computing cools the caches, and that is nothing hidden either.
+ * work (or too few cores), in both kinds of steps alike. The calls cannot be hidden: this is below 1 even when no row was
+ * ever waited for.
  */
-export function hidden(steps: Times, bare: Times): number {
-  const alone = median(exposure(bare));
+export function hidden(steps: Times, unhidden: Times): number {
+  const alone = median(exposure(unhidden));
   if (!(alone > 0)) return 0;
   return Math.min(Math.max(1 - median(exposure(steps)) / alone, 0), 1);
 }

@@ -129,7 +129,7 @@ describe("what hides", () => {
     late: [late],
   });
 
-  it("is what the calls and the waiting left of a bare exchange", () => {
+  it("is what the calls and the waiting left of an exchange that nothing hides", () => {
     expect(hidden(times(1, 1, 0), times(1, 7, 0))).toBe(0.75);
   });
 
@@ -188,8 +188,8 @@ describe("the program", { timeout: 120_000 }, () => {
     expect(stdout).toMatch(/check +identical to a serial run, bit for bit/);
     expect(stdout).toMatch(/grid +200 × 160 points/);
     expect(stderr).toMatch(/diffusion 100 % +step 40 of 40/);
-    // Each inner border carries two rows per exchange: 40 steps, 500 bare ones; then result and report of all but rank 0.
-    const messages = ranks === 1 ? 0 : (ranks - 1) * 2 * 540 + (ranks - 1) * 2;
+    // Each inner border carries two rows a step; then result and report of all but rank 0.
+    const messages = ranks === 1 ? 0 : (ranks - 1) * 2 * 40 + (ranks - 1) * 2;
     expect(stdout).toContain(`${messages.toLocaleString("en-US")} sent`);
     if (ranks > 1) expect(stdout).toMatch(/hidden +(\d\d? %|100 %|nothing)/);
 
