@@ -129,6 +129,7 @@ export class Request<T> extends Promise<T> {
   [inspect.custom](): string {
     if (!(#operation in this)) return "Request {}"; // the prototype
     const { name, peer, tag } = this.#operation ?? { name: "request", peer: -1, tag: -1 };
+    if (name === "send" && peer < 0) return `Request { send, ${this.#state} }`; // shared by all that left at once
     const any = (n: number) => (n < 0 ? "any" : n);
     return `Request { ${name} ${name === "send" ? "dest" : "source"}: ${any(peer)}, tag: ${any(tag)}, ${this.#state} }`;
   }

@@ -29,7 +29,11 @@ describe("join", () => {
     ["a rank that is no number", { CARILLON_RANK: "one", CARILLON_SIZE: "2", CARILLON_JOB: job }, "CARILLON_RANK"],
     ["a size of none", { CARILLON_RANK: "0", CARILLON_SIZE: "0", CARILLON_JOB: job }, "CARILLON_SIZE"],
     ["a size beyond all bounds", { CARILLON_RANK: "0", CARILLON_SIZE: "100000", CARILLON_JOB: job }, "CARILLON_SIZE"],
-    ["a job that is no address", { CARILLON_RANK: "0", CARILLON_SIZE: "2", CARILLON_JOB: "/etc/passwd" }, "CARILLON_JOB"],
+    [
+      "a job that is no address",
+      { CARILLON_RANK: "0", CARILLON_SIZE: "2", CARILLON_JOB: "/etc/passwd" },
+      "CARILLON_JOB",
+    ],
     ["an unknown wait", { CARILLON_WAIT: "never" }, "CARILLON_WAIT"],
   ])("refuses an environment with %s", async (_what, env, named) => {
     const { all } = alone("join.mjs", [], { env });
@@ -47,7 +51,10 @@ describe("join", () => {
 
   test("fails with a size that is not the launcher's", async () => {
     const started = ranks(2, "join.mjs", [], { env: { CARILLON_SIZE: "3" }, absent: [1] });
-    expect(await started.wait(started.at(0).hears("code"))).toMatchObject({ code: "ERR_CARILLON_ENVIRONMENT", rank: 0 });
+    expect(await started.wait(started.at(0).hears("code"))).toMatchObject({
+      code: "ERR_CARILLON_ENVIRONMENT",
+      rank: 0,
+    });
   });
 
   test("takes only known ways to wait", async () => {
@@ -100,7 +107,9 @@ describe("join", () => {
 
   test("rejects on another platform, where the import works", async () => {
     const preload = new URL("programs/elsewhere.cjs", import.meta.url).pathname;
-    const said = await alone("join.mjs", [], { execArgv: ["--require", preload] }).at(0).hears("code");
+    const said = await alone("join.mjs", [], { execArgv: ["--require", preload] })
+      .at(0)
+      .hears("code");
     expect(said).toMatchObject({ code: "ERR_CARILLON_UNSUPPORTED_PLATFORM" });
     expect(said.message).toContain("darwin");
   });

@@ -18,7 +18,6 @@ describe("what a rank sent is received before the others hear that it", () => {
     ["ended by process.exit(1)", "exit 1", 1, null],
     ["threw an uncaught error", "throw", 1, null],
     ["had an unhandled rejection", "reject", 1, null],
-    ["aborted", "abort", null, "SIGABRT"],
     ["was killed", "kill", null, "SIGKILL"],
     ["was terminated", "terminate", null, "SIGTERM"],
   ])("%s", async (_what, how, code, signal) => {

@@ -5,7 +5,8 @@ import { plays } from "./support/ranks.js";
 const PROGRAM = "matching.mjs";
 
 test.each([1, 2, 3, 4])("random receives, sends and cancels do what the model says (seed %i)", (seed) =>
-  plays(1, PROGRAM, "model", String(seed)));
+  plays(1, PROGRAM, "model", String(seed)),
+);
 
 test("receives get messages in the order they were posted, wildcards among them", () =>
   plays(2, PROGRAM, "postedFirst"));
@@ -16,7 +17,9 @@ describe("cancelled", () => {
   test("a receive leaves its message to the next one", () => plays(2, PROGRAM, "cancelled"));
   test("a send that nobody has matched is never seen", () => plays(2, PROGRAM, "cancelledSend"));
   test.each([1, 2])("receives lose and repeat nothing while messages arrive (seed %i)", (seed) =>
-    plays(2, PROGRAM, "cancelledInFlight", String(seed)));
+    plays(2, PROGRAM, "cancelledInFlight", String(seed)),
+  );
   test.each([1, 2])("sends tell the truth while they are being taken (seed %i)", (seed) =>
-    plays(2, PROGRAM, "cancelledSendInFlight", String(seed)));
+    plays(2, PROGRAM, "cancelledSendInFlight", String(seed)),
+  );
 });

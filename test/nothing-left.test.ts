@@ -7,7 +7,7 @@ const PROGRAM = "nothing-left.mjs";
 
 test("50 worlds of one leave no descriptor and no thread", () => plays(1, PROGRAM, "worlds"));
 
-test("200 worlds of one leave no memory", () => alone(PROGRAM, ["memory"], { execArgv: ["--expose-gc"] }).endedWell());
+test("400 worlds of one leave no memory", () => alone(PROGRAM, ["memory"], { execArgv: ["--expose-gc"] }).endedWell());
 
 test("a job leaves nothing, however it ends", async () => {
   const before = readdirSync("/dev/shm");

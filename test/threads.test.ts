@@ -24,11 +24,14 @@ test.each([
   [0, false, "ERR_CARILLON_PEER_CLOSED"],
   [1, true, "ERR_CARILLON_PEER_LOST"],
   [1, false, "ERR_CARILLON_PEER_LOST"],
-])("process.exit(%i) while a worker waits, main thread joined: %s, is %s to the others", async (code, joins, expected) => {
-  const job = ranks(2, PROGRAM, ["exit", String(code), String(joins)]);
-  await job.wait(job.at(0).hears("sent"));
-  job.at(0).tell("go");
-  await job.endedWell(0);
-  expect((await job.at(0).ended).code).toBe(code);
-  expect(await job.at(1).hears("error")).toEqual({ error: expected, of: 0 });
-});
+])(
+  "process.exit(%i) while a worker waits, main thread joined: %s, is %s to the others",
+  async (code, joins, expected) => {
+    const job = ranks(2, PROGRAM, ["exit", String(code), String(joins)]);
+    await job.wait(job.at(0).hears("sent"));
+    job.at(0).tell("go");
+    await job.endedWell(0);
+    expect((await job.at(0).ended).code).toBe(code);
+    expect(await job.at(1).hears("error")).toEqual({ error: expected, of: 0 });
+  },
+);

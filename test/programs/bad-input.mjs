@@ -21,7 +21,25 @@ const transferred = () => {
 
 await play({
   async ranks(world) {
-    for (const dest of [undefined, null, "0", -1, -2, 2, 99, 0.5, 1.5, Number.NaN, Infinity, 2 ** 32, 2 ** 53, 0n, {}, [0], true]) {
+    for (const dest of [
+      undefined,
+      null,
+      "0",
+      -1,
+      -2,
+      2,
+      99,
+      0.5,
+      1.5,
+      Number.NaN,
+      Infinity,
+      2 ** 32,
+      2 ** 53,
+      0n,
+      {},
+      [0],
+      true,
+    ]) {
       const error = await rejects(world.send("x", { dest }), "ERR_CARILLON_INVALID_RANK");
       assert.match(error.message, /dest must be a rank from 0 to 1, not /);
     }
@@ -65,7 +83,15 @@ await play({
 
   async values(world) {
     const cyclic = { f: { g: () => {} } };
-    for (const value of [() => {}, Symbol("s"), new WeakMap(), Promise.resolve(), { deep: [cyclic] }, class {}, [() => {}]]) {
+    for (const value of [
+      () => {},
+      Symbol("s"),
+      new WeakMap(),
+      Promise.resolve(),
+      { deep: [cyclic] },
+      class {},
+      [() => {}],
+    ]) {
       await rejects(world.send(value, { dest: 1 - world.rank }), "ERR_CARILLON_DATA_CLONE");
     }
     const thrower = {
@@ -81,7 +107,12 @@ await play({
     const options = { dest: 1 - world.rank };
     const resizable = () => new ArrayBuffer(8, { maxByteLength: 16 });
     const growable = () => new SharedArrayBuffer(8, { maxByteLength: 16 });
-    for (const value of [transferred().view, transferred().buffer, [transferred().view], [bytes(4), transferred().view]]) {
+    for (const value of [
+      transferred().view,
+      transferred().buffer,
+      [transferred().view],
+      [bytes(4), transferred().view],
+    ]) {
       await rejects(world.send(value, options), "ERR_CARILLON_BUFFER_DETACHED");
     }
     for (const into of [transferred().view, transferred().buffer]) {

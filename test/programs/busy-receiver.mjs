@@ -1,7 +1,7 @@
 // The program of test/busy-receiver.test.ts: rank 1's JavaScript computes while rank 0's large message arrives.
 // Both say when things happened, by the clock that all processes of a machine share.
 import assert from "node:assert/strict";
-import { createServer, createConnection } from "node:net";
+import { createConnection, createServer } from "node:net";
 import { World } from "carillon";
 import { bytes, same, say } from "./scenario.mjs";
 
@@ -10,7 +10,6 @@ const world = await World.join();
 const now = () => Number(process.hrtime.bigint() / 1000n);
 const body = bytes(1 << 20, 1);
 const into = new Uint8Array(new SharedArrayBuffer(body.length));
-// Shared words would need shared memory of our own: a file tells rank 0 that rank 1 computes.
 const path = `\0carillon-test-${process.env.CARILLON_JOB}`;
 
 function compute() {
@@ -30,34 +29,29 @@ function connection() {
       server.listen(path, () => void world.send("listening", { dest: 0 }));
     });
   }
-  return world.recv({ source: 1 }).then(() => new Promise((resolve) => {
-    const socket = createConnection(path, () => resolve(socket));
-  }));
+  return world.recv({ source: 1 }).then(
+    () =>
+      new Promise((resolve) => {
+        const socket = createConnection(path, () => resolve(socket));
+      }),
+  );
 }
 
 if (world.rank === 1) {
   const socket = await connection();
   const receive = world.recv({ source: 0, tag: 1, into });
-  if (where === "socket") {
-    // The wake-up by this socket and the one by the message come in the same turn of the loop, or close to it.
-    socket.once("data", () => {
-      socket.write("computing");
-      compute();
-    });
-    await world.send("ready", { dest: 0, tag: 2 });
-  } else {
-    const { promise, resolve } = Promise.withResolvers?.() ?? (() => {
-      let done;
-      return { promise: new Promise((f) => { done = f; }), resolve: () => done() };
-    })();
-    setTimeout(() => {
+  const computed = new Promise((resolve) => {
+    const begin = () => {
       socket.write("computing");
       compute();
       resolve();
-    }, 1);
-    await world.send("ready", { dest: 0, tag: 2 });
-    await promise;
-  }
+    };
+    // The wake-up by this socket and the one by the message come in the same turn of the loop, or close to it.
+    if (where === "socket") socket.once("data", begin);
+    else setTimeout(begin, 1);
+  });
+  await world.send("ready", { dest: 0, tag: 2 });
+  await computed;
   same((await receive).data, body);
   socket.end();
 } else {

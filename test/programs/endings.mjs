@@ -101,7 +101,6 @@ const scenarios = {
       if (how === "exit 1") process.exit(1);
       if (how === "throw") throw new Error("uncaught on purpose");
       if (how === "reject") void Promise.reject(new Error("unhandled on purpose"));
-      if (how === "abort") process.abort();
       await world.recv({ tag: 9 });
     }
     const expected = how === "exit 0" ? "ERR_CARILLON_PEER_CLOSED" : "ERR_CARILLON_PEER_LOST";

@@ -17,14 +17,13 @@ function body(i, size = sizeOf(i)) {
 function check(message, i) {
   const { value } = message;
   assert.equal(value.byteLength, body(i).byteLength);
-  assert.ok(value.every((each) => each === i), `message ${i} from ${message.source} is torn`);
+  assert.ok(
+    value.every((each) => each === i),
+    `message ${i} from ${message.source} is torn`,
+  );
 }
 
-const INTO = [
-  () => undefined,
-  () => new ArrayBuffer(5_000_008),
-  () => new SharedArrayBuffer(5_000_008),
-];
+const INTO = [() => undefined, () => new ArrayBuffer(5_000_008), () => new SharedArrayBuffer(5_000_008)];
 
 /** Sends and receives until the peer is lost; what it counted is right up to then. */
 async function survive(peer, sends, receives) {
@@ -65,14 +64,18 @@ const scenarios = {
       const lines = [];
       const into = INTO[world.rank % 3]();
       for (let tag = 0; tag < down; ++tag) {
-        lines.push((async () => {
-          for (let i = 0; ; ++i) check(await world.recv({ source: 0, tag, into: down === 1 ? into : undefined }), i);
-        })());
+        lines.push(
+          (async () => {
+            for (let i = 0; ; ++i) check(await world.recv({ source: 0, tag, into: down === 1 ? into : undefined }), i);
+          })(),
+        );
       }
       for (let tag = 0; tag < up; ++tag) {
-        lines.push((async () => {
-          for (let i = 0; ; ++i) await world.send(body(i), { dest: 0, tag });
-        })());
+        lines.push(
+          (async () => {
+            for (let i = 0; ; ++i) await world.send(body(i), { dest: 0, tag });
+          })(),
+        );
       }
       say({ started: true });
       await Promise.all(lines);

@@ -84,7 +84,15 @@ await play({
   /** Receives that wait get messages in the order they were posted, wildcards among them. */
   async postedFirst(world) {
     const sent = [1, 1, 2, 1, 3, 2, 1, 1, 3, 3];
-    const asked = [[0, 1], [ANY_SOURCE, ANY_TAG], [ANY_SOURCE, 2], [0, ANY_TAG], [0, 3], [0, 2], [ANY_SOURCE, 1]];
+    const asked = [
+      [0, 1],
+      [ANY_SOURCE, ANY_TAG],
+      [ANY_SOURCE, 2],
+      [0, ANY_TAG],
+      [0, 3],
+      [0, 2],
+      [ANY_SOURCE, 1],
+    ];
     const expected = [0, 1, 2, 3, 4, 5, 6];
     for (const size of [10, 1000, 300_000]) {
       if (world.rank === 0) {
@@ -146,7 +154,12 @@ await play({
         await world.recv({ source: 1, tag: 9 });
         await world.send(bytes(size), { dest: 1 });
       } else {
-        const requests = [world.recv(), world.recv({ source: 0 }), world.recv({ tag: 0 }), world.recv({ source: 0, tag: 0 })];
+        const requests = [
+          world.recv(),
+          world.recv({ source: 0 }),
+          world.recv({ tag: 0 }),
+          world.recv({ source: 0, tag: 0 }),
+        ];
         assert.deepEqual([requests[0].cancel(), requests[1].cancel(), requests[2].cancel()], [true, true, true]);
         assert.equal(requests[0].cancel(), false, "cancelled already");
         await world.send("", { dest: 0, tag: 9 });
@@ -199,7 +212,12 @@ await play({
 
   /** A send that nobody has matched is taken back: its receiver never sees it, what follows arrives. */
   async cancelledSend(world) {
-    for (const [size, synchronous] of [[1 << 20, false], [10, true], [0, true], [5 << 20, true]]) {
+    for (const [size, synchronous] of [
+      [1 << 20, false],
+      [10, true],
+      [0, true],
+      [5 << 20, true],
+    ]) {
       if (world.rank === 0) {
         const first = world.send(bytes(size), { dest: 1, synchronous });
         await world.send("", { dest: 1, tag: 1 });
@@ -254,7 +272,10 @@ await play({
         const message = await Promise.race([end, waiting]);
         if (message.tag === 1) break;
         const { value } = message;
-        assert.ok(value.every((each) => each === value[0]), "torn");
+        assert.ok(
+          value.every((each) => each === value[0]),
+          "torn",
+        );
         got.push(value[0]);
         waiting = world.recv({ source: 0, tag: 0 });
       }

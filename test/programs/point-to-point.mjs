@@ -1,7 +1,7 @@
 // Scenarios of test/point-to-point.test.ts: two ranks, what one sends arrives at the other as it is.
 import assert from "node:assert/strict";
 import { ANY_SOURCE, ANY_TAG } from "carillon";
-import { bytes, play, random, same, say } from "./scenario.mjs";
+import { bytes, play, same } from "./scenario.mjs";
 
 const MIB = 1 << 20;
 const SIZES = [0, 1, 63, 64, 65, 15_999, 16_000, 16_001, 256 * 1024 - 1, 256 * 1024, 256 * 1024 + 1, MIB, 5 * MIB + 3];
@@ -27,7 +27,11 @@ function check(message, into, around, expected, what) {
   same(message.data, expected, what);
   assert.equal(message.byteLength, expected.byteLength);
   if (into) assert.equal(message.data.buffer, into.buffer ?? into, `${what}: received elsewhere`);
-  for (const each of around ?? []) assert.ok(each.every((byte) => byte === 0xa5), `${what}: wrote beside \`into\``);
+  for (const each of around ?? [])
+    assert.ok(
+      each.every((byte) => byte === 0xa5),
+      `${what}: wrote beside \`into\``,
+    );
 }
 
 class Point {
@@ -81,8 +85,6 @@ const GATHERS = [
   Array.from({ length: 40 }, (_, i) => bytes(8 * i, i)),
   [bytes(64, 1).subarray(8, 16), new Float32Array(bytes(64, 2).buffer, 4, 3)],
 ];
-
-const MANY = 100_000;
 
 await play({
   async sizes(world) {
@@ -190,57 +192,6 @@ await play({
     }
   },
 
-  /** Mixed sizes in both directions at once, a receive for each tag and wildcards: nothing overtakes. */
-  async order(world, seed) {
-    const tags = 4;
-    const count = 3000;
-    const peer = 1 - world.rank;
-    const plan = (rank) => {
-      const next = random(Number(seed) * 2 + rank);
-      const sequence = new Array(tags).fill(0);
-      return Array.from({ length: count }, () => {
-        const tag = Math.floor(next() * tags);
-        const kind = next();
-        const size = 8 + Math.floor(next() * (kind < 0.7 ? 200 : kind < 0.9 ? 20_000 : kind < 0.99 ? 100_000 : 700_000));
-        return { tag, size, synchronous: next() < 0.05, number: sequence[tag]++ };
-      });
-    };
-    const body = ({ size, number, tag }) => {
-      const data = bytes(size, number + tag);
-      new DataView(data.buffer).setUint32(0, number);
-      return data;
-    };
-    const sending = async () => {
-      const pending = new Set();
-      for (const each of plan(world.rank)) {
-        const options = { dest: peer, tag: each.tag, synchronous: each.synchronous };
-        const send = world.send(body(each), options).then(() => pending.delete(send));
-        pending.add(send);
-        if (pending.size > 40) await Promise.race(pending);
-      }
-      await Promise.all(pending);
-    };
-    const expected = plan(peer);
-    const check = (message, each) => {
-      assert.equal(new DataView(message.data.buffer, message.data.byteOffset).getUint32(0), each.number, "order");
-      same(message.data, body(each), `message ${each.number} of tag ${each.tag}`);
-    };
-    const byTag = async (tag) => {
-      for (const each of expected.filter((one) => one.tag === tag)) check(await world.recv({ source: peer, tag }), each);
-    };
-    const anyTag = async () => {
-      const left = Array.from({ length: tags }, (_, tag) => expected.filter((each) => each.tag === tag));
-      const window = [];
-      for (let i = 0; i < count; ++i) {
-        while (window.length < 8 && i + window.length < count) window.push(world.recv({ source: peer }));
-        const message = await window.shift();
-        check(message, left[message.tag].shift());
-      }
-    };
-    const receiving = world.rank === 0 ? Promise.all([0, 1, 2, 3].map(byTag)) : anyTag();
-    await Promise.all([sending(), receiving]);
-  },
-
   async synchronous(world) {
     if (world.rank === 0) {
       const small = world.send("small", { dest: 1, tag: 1, synchronous: true });
@@ -259,72 +210,6 @@ await play({
       same((await world.recv({ tag: 2 })).data, bytes(MIB));
       assert.equal((await world.recv({ tag: 4 })).value, undefined);
     }
-  },
-
-  /** More than the receiver takes: its quota fills, sends wait in line, and all of it arrives in order. */
-  async unreceived(world) {
-    if (world.rank === 0) {
-      const sends = [];
-      for (let i = 0; i < MANY; ++i) sends.push(world.send(i, { dest: 1 }));
-      await world.send("all sent", { dest: 1, tag: 1 });
-      await Promise.all(sends);
-    } else {
-      // Tag 1 comes last in line, so all the others are there, or held back by their sender.
-      const last = world.recv({ source: 0, tag: 1 });
-      for (let i = 0; i < MANY; ++i) assert.equal((await world.recv({ source: 0, tag: 0 })).value, i);
-      await last;
-    }
-  },
-
-  /** Large eager messages that nobody receives spend the quota; what is awaited then waits for its receiver only. */
-  async quota(world) {
-    const count = 400;
-    if (world.rank === 0) {
-      const sends = [];
-      for (let i = 0; i < count; ++i) sends.push(world.send(bytes(10_000 + i, i), { dest: 1 }));
-      await world.recv({ source: 1, tag: 9 });
-      await Promise.all(sends);
-      say({ offers: world.stats().offersSent });
-    } else {
-      for (let i = count; i-- > 0; ) {
-        if (i === count / 2) await world.send("", { dest: 0, tag: 9 });
-        same((await world.recv({ source: 0, tag: 0 })).data, bytes(10_000 + count - 1 - i, count - 1 - i));
-      }
-    }
-  },
-
-  /** Both flood each other before either receives. */
-  async flood(world) {
-    const peer = 1 - world.rank;
-    const count = 20_000;
-    const sends = [];
-    const size = (i) => 8 * (1 + ((i * 31) % 200));
-    for (let i = 0; i < count; ++i) sends.push(world.send(new Float64Array(size(i) / 8).fill(i), { dest: peer }));
-    for (let i = 0; i < count; ++i) {
-      const { value } = await world.recv({ source: peer });
-      assert.deepEqual([value.byteLength, value[0], value.at(-1)], [size(i), i, i]);
-    }
-    await Promise.all(sends);
-  },
-
-  /** Everybody sends everything to everybody, oneself included, and receives only then. */
-  async allToAll(world) {
-    const count = 60;
-    const size = (from, to, i) => ((from * 31 + to * 17 + i * 7919) % 23) ** 4;
-    const sends = [];
-    for (let i = 0; i < count; ++i) {
-      for (let dest = 0; dest < world.size; ++dest) {
-        sends.push(world.send(bytes(size(world.rank, dest, i), i), { dest, tag: i % 5 }));
-      }
-    }
-    const next = Array.from({ length: world.size }, () => [0, 1, 2, 3, 4]);
-    for (let left = count * world.size; left > 0; --left) {
-      const message = await world.recv();
-      const i = next[message.source][message.tag];
-      next[message.source][message.tag] += 5;
-      same(message.data, bytes(size(message.source, world.rank, i), i), `${i} from ${message.source}`);
-    }
-    await Promise.all(sends);
   },
 
   /** Every kind of message to oneself, before and after the receive. */

@@ -42,6 +42,7 @@ await play({
     assert.equal(inspect(request), "Request { recv source: any, tag: 7, rejected }");
     const send = world.send("abc", { ...me, tag: 3, synchronous: true });
     assert.equal(inspect(send), "Request { send dest: 0, tag: 3, pending }");
+    assert.match(inspect(world.send("x", { ...me, tag: 4 })), /^Request { send.* fulfilled }$/);
     assert.equal(inspect(await world.recv()), "Message { source: 0, tag: 3, byteLength: 3 }");
     assert.equal(inspect(world), "World { rank: 0, size: 1 }");
     assert.doesNotThrow(() => inspect(Request.prototype));

@@ -19,7 +19,10 @@ const exits = new Map();
 const ended = (worker) => exits.get(worker);
 
 async function endWell(workers) {
-  assert.deepEqual(await Promise.all(workers.map(ended)), workers.map(() => 0));
+  assert.deepEqual(
+    await Promise.all(workers.map(ended)),
+    workers.map(() => 0),
+  );
 }
 
 /** A message that says by itself what it should be. */

@@ -190,8 +190,7 @@ export function alone(program: string, words: string[] = [], options: RankOption
 }
 
 /** Plays one scenario of a program to its end, in which every rank must end well. */
-export async function plays(size: number, program: string, ...words: string[]): Promise<Ranks> {
+export async function plays(size: number, program: string, ...words: string[]): Promise<void> {
   const job = size === 1 ? alone(program, words) : ranks(size, program, words);
   await job.endedWell();
-  return job;
 }
