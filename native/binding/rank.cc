@@ -172,7 +172,11 @@ Rank* acquire_rank(const char* address, uint32_t rank, uint32_t size, bootstrap:
     r = create(address, rank, size, refusal);
     if (r) current.store(r, std::memory_order_release);
   }
-  if (r) ++r->handles;
+  if (r) {
+    enter_waiting(r->engine);
+    r->engine.set_handles(++r->handles);
+    r->engine.leave(nullptr);
+  }
   pthread_mutex_unlock(&registry);
   return r;
 }
@@ -190,7 +194,10 @@ void say_goodbye(Rank* r) {
 
 void release_rank(Rank* r) {
   pthread_mutex_lock(&registry);
-  if (--r->handles == 0) {
+  enter_waiting(r->engine);
+  r->engine.set_handles(--r->handles);
+  r->engine.leave(nullptr);
+  if (r->handles == 0) {
     bool launched = r->client != nullptr && r->state.load() == Rank::State::joined;
     if (r->state.load() == Rank::State::joined) say_goodbye(r);
     stop_progress(r);

@@ -208,7 +208,6 @@ void Engine::connect(uint32_t rank, const Driver* driver, Port* port, const Bell
   p.driver = driver;
   p.port = port;
   p.bell = bell;
-  ++connected_;
 }
 
 void Engine::refuse_peer(uint32_t rank) {
@@ -216,7 +215,6 @@ void Engine::refuse_peer(uint32_t rank) {
   p.ending = Ending::protocol;
   p.ended = true;
   any_lost_ = true;
-  ++connected_;
   ++ended_;
 }
 
@@ -278,15 +276,22 @@ void Engine::finalize(Peer& p) {
   ++ended_;
   if (p.ending != Ending::closed) any_lost_ = true;
   abandon(p);
-  Status status = status_of(p);
-  bool alone = ended_ == connected_ && connected_ + 1 == size_;
-  int32_t rank = static_cast<int32_t>(p.rank);
+  end_receives(static_cast<int32_t>(p.rank), status_of(p));
+  if (alone()) end_receives(any_source, any_lost_ ? Status::peer_lost : Status::peer_closed);
+}
+
+void Engine::end_receives(int32_t source, Status status) {
   matcher_.each_posted([&](Request* r) {
-    if (r->peer != rank && !(alone && r->peer == any_source)) return;
+    if (r->peer != source) return;
     matcher_.withdraw(r);
-    r->from = rank;
-    complete(r, r->peer == rank || !any_lost_ ? status : Status::peer_lost);
+    r->from = source;
+    complete(r, status);
   });
+}
+
+void Engine::set_handles(uint32_t count) {
+  handles_ = count;
+  if (alone()) end_receives(any_source, any_lost_ ? Status::peer_lost : Status::peer_closed);
 }
 
 // A send that leaves the line may have been what the others waited for.

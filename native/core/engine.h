@@ -91,6 +91,9 @@ class Engine {
 
   // ---- holder of the guard only ----
   void connect(uint32_t rank, const Driver*, Port*, const BellTarget&);
+  // How many threads of this rank hold a handle: with more than one, another thread may still answer a receive from
+  // any source when every peer has gone.
+  void set_handles(uint32_t count);
   void refuse_peer(uint32_t rank);  // what it handed over is no segment: it ends before it began
   // Sends at once if it can; `later`: the caller shall submit a send with a private copy of the body.
   Sent send_now(int32_t dest, int32_t tag, uint32_t context, uint32_t encoding, const Part* parts, uint32_t count,
@@ -134,6 +137,8 @@ class Engine {
   void settle(CompletionQueue* own);
   void ring(Peer&);
   void collect_returned();
+  bool alone() const { return size_ > 1 && ended_ + 1 == size_ && handles_ <= 1; }
+  void end_receives(int32_t source, Status);
   bool take_back(Request*, Status how);
   void flush_lines();
   void end_line(Peer&, Status);
@@ -162,7 +167,7 @@ class Engine {
   void write_record(Request*);
 
   uint32_t rank_ = 0, size_ = 1, last_peer_ = 0;
-  uint32_t connected_ = 0, ended_ = 0;
+  uint32_t ended_ = 0, handles_ = 1;
   bool any_lost_ = false;
   bool retry_ = false;   // look at the stalled again: blocks became free, or a receive came that may need none
   bool any_stalled_ = false;

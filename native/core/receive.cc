@@ -187,12 +187,11 @@ void Engine::match_or_post(Request* r) {
     p.driver->publish(p.port);
     p.touched = true;
   }
-  bool nobody_left = r->peer == any_source && size_ > 1 && ended_ + 1 == size_;
   if (r->peer != any_source && peers_[r->peer].ended) {
     r->from = r->peer;
     return complete(r, status_of(peers_[r->peer]));
   }
-  if (nobody_left) {
+  if (r->peer == any_source && alone()) {
     r->from = any_source;
     return complete(r, any_lost_ ? Status::peer_lost : Status::peer_closed);
   }
