@@ -155,9 +155,10 @@ void converse(Environment* e) {
     e->lull_set = true;
     bool limited = timeout > 0 && static_cast<uint64_t>(timeout) * 1'000'000 < kLull;
     epoll_event events[3];
-    int count = epoll_wait(e->conversation, events, 3, limited ? timeout : -1);
+    // The raw call: this is no cancellation point, and marking one costs as much as anything else here.
+    long count = system_call(SYS_epoll_pwait, e->conversation, reinterpret_cast<long>(events), 3, limited ? timeout : -1);
     bool rang = false, loop_ready = count <= 0;
-    for (int i = 0; i < count; ++i) {
+    for (long i = 0; i < count; ++i) {
       if (events[i].data.fd == e->rank->bell) {
         rang = true;
       } else if (events[i].data.fd == e->lull) {

@@ -34,7 +34,9 @@ class Pool {
       block = free_[k];
       free_[k] = block->next;
     }
-    *block = Block{};
+    // The links are set when it enters lists, the rest by whoever asked: clearing all of it would cost more.
+    block->parcel = nullptr;
+    block->offer = false;
     block->size_class = static_cast<uint8_t>(k);
     return block;
   }

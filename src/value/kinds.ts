@@ -45,6 +45,7 @@ const tagGetter = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Arr
  * is a Uint8Array.
  */
 export function kindOf(view: ArrayBufferView): number {
+  if (Object.getPrototypeOf(view) === Uint8Array.prototype) return 0; // most of the time
   const name = tagGetter.call(view) ?? "DataView";
   const kind = kindByName.get(name);
   if (kind === undefined) {

@@ -98,12 +98,10 @@ describe("refused before anything starts", () => {
   test.each<[string[], string]>([
     [[who], "how many ranks? Say -n N"],
     [["-n"], "-n takes a whole number of ranks from 1 to 256, but nothing follows it"],
-    ...["0", "abc", "1.5", "-1", "257", "1e1", ""].map(
-      (size): [string[], string] => [
-        ["-n", size, who],
-        `-n takes a whole number of ranks from 1 to 256, not ${JSON.stringify(size)}`,
-      ],
-    ),
+    ...["0", "abc", "1.5", "-1", "257", "1e1", ""].map((size): [string[], string] => [
+      ["-n", size, who],
+      `-n takes a whole number of ranks from 1 to 256, not ${JSON.stringify(size)}`,
+    ]),
     [["-n", "2"], "no script to run"],
     [["-n", "2", "--"], "no command after --"],
     [["-n", "2", "--inspect", "--", "true"], "--inspect is for node"],
