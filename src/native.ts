@@ -135,7 +135,8 @@ export interface NativeBinding {
   openHub(size: number): NativeHub;
 
   /** Makes this thread a citizen: `queue` views a SharedArrayBuffer (see Queue), `drain` empties it. */
-  attach(queue: Int32Array, drain: () => void, adaptive: boolean): void;
+  attach(queue: Int32Array, drain: () => void): void;
+  waitAdaptively(adaptive: boolean): void;
   /**
    * Starts joining (address "" for a world of one, or when this process has joined already). Returns a
    * request index whose completion says how it went, or FAILED - refusal.

@@ -37,8 +37,7 @@ export class ComputePool<T = unknown, R = unknown> extends Piscina<T, R> {
   /** @throws CarillonError ERR_CARILLON_INVALID_ARGUMENT, ERR_CARILLON_CLOSED, ERR_CARILLON_LAUNCH_FAILED (no such module) */
   constructor(world: World, options: ComputePoolOptions) {
     demand(world instanceof World, "world", "a World", world);
-    // biome-ignore lint/complexity/useLiteralKeys: it is not part of the public surface
-    if (!world["thread"]) throw new CarillonError("ERR_CARILLON_CLOSED", "ComputePool: the world was closed");
+    if (world.closed) throw new CarillonError("ERR_CARILLON_CLOSED", "ComputePool: the world was closed");
     demand(options && typeof options === "object", "options", "an object", options);
     const module = moduleUrl(options.filename);
     const name = exportName(options.name ?? "default");

@@ -42,14 +42,19 @@ export class Thread implements RequestOwner {
   #sends = 0;
   #onNoSends: (() => void) | undefined;
 
-  constructor(adaptive: boolean) {
+  constructor() {
     this.#native = native();
     this.#nativeSend = this.#native.send;
     this.#nativeRecv = this.#native.recv;
     const memory = new SharedArrayBuffer(4 * (Queue.records + Queue.capacity * Queue.recordWords));
     this.#queue = new Int32Array(memory);
     this.#inline = new Uint8Array(memory);
-    this.#native.attach(this.#queue, () => this.#drain(), adaptive);
+    this.#native.attach(this.#queue, () => this.#drain());
+  }
+
+  /** Whether this thread's event loop may look at the rings for a while before it blocks. */
+  waitAdaptively(adaptive: boolean): void {
+    this.#native.waitAdaptively(adaptive);
   }
 
   /** Resolves when the world has formed; rejects with a JoinRefused. */

@@ -74,6 +74,11 @@ export class World extends Communicator {
     return joinAs({ ...(existing ? { address: "", ...existing } : meetingFromEnvironment()), ...options });
   }
 
+  /** Whether this thread has closed the world. */
+  get closed(): boolean {
+    return this.thread === undefined;
+  }
+
   /**
    * Leaves the world: waits up to `timeout` ms (default 5,000) for sends to be taken, then rejects what is outstanding in this
    * thread with ERR_CARILLON_CLOSED. The rank leaves when the last of its threads has closed.
@@ -118,7 +123,7 @@ export class World extends Communicator {
   }
 
   [inspect.custom](): string {
-    return `World { rank: ${this.rank}, size: ${this.size}${this.thread ? "" : ", closed"} }`;
+    return `World { rank: ${this.rank}, size: ${this.size}${this.closed ? ", closed" : ""} }`;
   }
 }
 
@@ -138,7 +143,8 @@ export async function joinAs(options: JoinAsOptions): Promise<World> {
   }
   occupied = true;
   try {
-    thread ??= new Thread(adaptive);
+    thread ??= new Thread();
+    thread.waitAdaptively(adaptive);
     await thread.join(address, rank, size);
   } catch (reason) {
     thread?.leave();

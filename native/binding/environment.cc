@@ -74,7 +74,7 @@ Environment* environment_of(napi_env env) {
   return static_cast<Environment*>(data);
 }
 
-napi_status attach_environment(napi_env env, napi_value queue, napi_value drain, bool adaptive) {
+napi_status attach_environment(napi_env env, napi_value queue, napi_value drain) {
   napi_typedarray_type type;
   size_t length;
   void* data;
@@ -83,7 +83,6 @@ napi_status attach_environment(napi_env env, napi_value queue, napi_value drain,
   auto* e = new (std::nothrow) Environment;
   if (!e) return napi_generic_failure;
   e->env = env;
-  e->adaptive = adaptive;
   e->queue.words = static_cast<uint32_t*>(data);
   e->queue.owner = e;
   e->notify_descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

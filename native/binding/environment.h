@@ -59,7 +59,7 @@ struct Environment {
 
 // environment.cc
 Environment* environment_of(napi_env);  // null before attach
-napi_status attach_environment(napi_env, napi_value queue, napi_value drain, bool adaptive);
+napi_status attach_environment(napi_env, napi_value queue, napi_value drain);
 void detach_from_rank(Environment*);    // ends all requests, gives the handle back
 
 // requests.cc

@@ -80,11 +80,18 @@ napi_value post(Environment* e, Request* r) {
 }
 
 napi_value attach(napi_env env, napi_callback_info info) {
-  napi_value a[3];
-  bool adaptive;
-  if (!arguments(env, info, a) || napi_get_value_bool(env, a[2], &adaptive) != napi_ok) return fail(env, "attach");
+  napi_value a[2];
+  if (!arguments(env, info, a)) return fail(env, "attach");
   if (environment_of(env)) return fail(env, "attached already");
-  if (attach_environment(env, a[0], a[1], adaptive) != napi_ok) return fail(env, "this thread cannot be attached");
+  if (attach_environment(env, a[0], a[1]) != napi_ok) return fail(env, "this thread cannot be attached");
+  return nullptr;
+}
+
+napi_value wait_adaptively(napi_env env, napi_callback_info info) {
+  napi_value a[1];
+  Environment* e = environment_of(env);
+  if (!e || !arguments(env, info, a) || napi_get_value_bool(env, a[0], &e->adaptive) != napi_ok)
+    return fail(env, "waitAdaptively");
   return nullptr;
 }
 
@@ -414,7 +421,7 @@ void define_operations(napi_env env, napi_value exports) {
     const char* name;
     napi_callback function;
   } functions[] = {
-      {"attach", attach}, {"join", join},           {"joined", joined},     {"left", left},
+      {"attach", attach}, {"waitAdaptively", wait_adaptively}, {"join", join},           {"joined", joined},     {"left", left},
       {"send", send},     {"recv", recv},           {"cancel", cancel},     {"take", take},
       {"adopt", adopt},   {"reference", reference}, {"referenceAll", reference_all},
       {"leave", leave},   {"goodbye", goodbye},     {"abandon", abandon},   {"stats", stats},
