@@ -269,7 +269,7 @@ await play({
       const end = world.recv({ source: 0, tag: 1 });
       let waiting = world.recv({ source: 0, tag: 0 });
       for (;;) {
-        const message = await Promise.race([end, waiting]);
+        const message = await Promise.race([waiting, end]); // in this order: both may be here already
         if (message.tag === 1) break;
         const { value } = message;
         assert.ok(
