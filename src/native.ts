@@ -202,7 +202,7 @@ function load(): NativeBinding {
   if (!existsSync(path)) {
     throw new CarillonError(
       "ERR_CARILLON_NATIVE_MISSING",
-      `no native addon for linux-${process.arch} in this package (looked for ${path}); build it with \`npm run build:native\` in the package's folder`,
+      `no native addon for linux-${process.arch} in this package (looked for ${path}); in a checkout, \`npm ci && npm run build\` builds it`,
     );
   }
   try {
