@@ -2,6 +2,7 @@
 // without calls into the C library (flags in binding.gyp), so that it may run in an interrupt handler.
 // Not in it: long copies (drivers/copy.cc), bootstrap, the binding.
 #include "core/completion.cc"
+#include "core/endings.cc"
 #include "core/engine.cc"
 #include "core/match.cc"
 #include "core/receive.cc"

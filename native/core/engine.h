@@ -136,7 +136,7 @@ class Engine {
   void progress();
   void settle(CompletionQueue* own);
   void ring(Peer&);
-  void collect_returned();
+  // endings.cc
   bool alone() const { return size_ > 1 && ended_ + 1 == size_ && handles_ <= 1; }
   void end_receives(int32_t source, Status);
   bool take_back(Request*, Status how);
@@ -160,6 +160,7 @@ class Engine {
   void take_block(Request*, Block*);
   void start_pull(Request*, int32_t source, const PacketHeader&);
   void free_block(Block*);
+  void collect_returned();
   void credit(Peer&, uint64_t bytes, uint64_t envelopes);
   // completion.cc
   void emit(Request*);
