@@ -187,7 +187,6 @@ export class Thread implements RequestOwner {
     }
     if (status === Status.ok) {
       if (!communicator) {
-        // The owner's side of the law of buffers: what was sent had to stay until now.
         request.fulfill(undefined);
         return;
       }
