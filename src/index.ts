@@ -4,4 +4,5 @@ export { CarillonError, type CarillonErrorCode, type CarillonErrorDetails } from
 export { type LaunchOptions, launch } from "./launch.js";
 export { Message } from "./message.js";
 export { Request, type RequestState } from "./request.js";
-export { type JoinOptions, type Wait, World } from "./world.js";
+export type { Rendezvous, Settings, Wait } from "./settings.js";
+export { type JoinOptions, World } from "./world.js";

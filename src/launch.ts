@@ -7,9 +7,11 @@ import { inheritedOptions } from "./launcher/node-words.js";
 import { describeEnd, type RankEnd } from "./launcher/rank-process.js";
 import { resolveScript } from "./launcher/script.js";
 import { native } from "./native.js";
+import { environmentOf, type Settings, settingsAmong, settingsFrom } from "./settings.js";
 import { joinAs, type World } from "./world.js";
 
-export interface LaunchOptions {
+/** Settings hold here and in the other ranks. */
+export interface LaunchOptions extends Settings {
   /** How many ranks the world has, this process included. */
   size: number;
   /** What the other ranks run: a path, from the working directory, or a file URL. */
@@ -19,8 +21,6 @@ export interface LaunchOptions {
   execArgv?: string[];
   /** Added to this process's environment. */
   env?: Record<string, string>;
-  /** How event loops wait, here and there. */
-  wait?: "adaptive" | "block";
   /** Begin every line of their output with `[rank] `. */
   label?: boolean;
 }
@@ -34,7 +34,7 @@ export interface LaunchOptions {
  */
 export async function launch(options: LaunchOptions): Promise<World> {
   check(options);
-  const { size, wait, args = [], execArgv = inheritedOptions(process.execArgv) } = options;
+  const { size, args = [], execArgv = inheritedOptions(process.execArgv) } = options;
   const script = resolveScript(options.script, true);
   if (native().joined()) {
     throw new CarillonError("ERR_CARILLON_ALREADY_JOINED", "this process is a rank already: it cannot launch a world");
@@ -51,8 +51,8 @@ export async function launch(options: LaunchOptions): Promise<World> {
     size,
     firstRank: 1,
     words: () => [process.execPath, ...execArgv, script, ...args],
-    environment: { ...process.env, ...options.env },
-    wait,
+    environment: { ...process.env, ...environmentOf(options), ...options.env },
+    wait: options.wait,
     label: options.label ?? false,
     groups: false,
     stdout: process.stdout,
@@ -77,7 +77,7 @@ export async function launch(options: LaunchOptions): Promise<World> {
       job.ref();
       left.resolve();
     };
-    const joined = joinAs({ address: hub.address, rank: 0, size, ...(wait && { wait }), onLeft });
+    const joined = joinAs({ address: hub.address, rank: 0, size, ...settingsAmong(options), onLeft });
     const world = await Promise.race([joined, started.promise]);
     formed = true;
     job.unref();
@@ -113,14 +113,14 @@ function isFailure(end: RankEnd): boolean {
 
 function check(options: LaunchOptions): void {
   demand(isObject(options), "options", "an object", options);
-  const { size, script, args, execArgv, env, wait, label } = options;
+  const { size, script, args, execArgv, env, label } = options;
   const { maxRanks } = native();
   demand(Number.isInteger(size) && size >= 1 && size <= maxRanks, "size", `a whole number from 1 to ${maxRanks}`, size);
   demand((typeof script === "string" && script !== "") || script instanceof URL, "script", "a path or a URL", script);
   demand(args === undefined || isStrings(args), "args", "an array of strings", args);
   demand(execArgv === undefined || isStrings(execArgv), "execArgv", "an array of strings", execArgv);
   demand(env === undefined || (isObject(env) && isStrings(Object.values(env))), "env", "an object of strings", env);
-  demand(wait === undefined || wait === "adaptive" || wait === "block", "wait", `"adaptive" or "block"`, wait);
+  settingsFrom(settingsAmong(options));
   demand(label === undefined || typeof label === "boolean", "label", "a boolean", label);
 }
 

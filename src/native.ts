@@ -139,9 +139,17 @@ export interface NativeBinding {
   waitAdaptively(adaptive: boolean): void;
   /**
    * Starts joining (address "" for a world of one, or when this process has joined already). Returns a
-   * request index whose completion says how it went, or FAILED - refusal.
+   * request index whose completion says how it went, or FAILED - refusal. The last three are the process's when it
+   * has not joined yet: see Settings in settings.ts.
    */
-  join(address: string, rank: number, size: number): number;
+  join(
+    address: string,
+    rank: number,
+    size: number,
+    maxUnexpectedBytes: number,
+    eagerBytes: number,
+    readsPeers: boolean,
+  ): number;
   /** Rank and size of the world this process has joined or is joining, or null. */
   joined(): { rank: number; size: number } | null;
   /** Whether this process has left a launched world: it cannot come back. */

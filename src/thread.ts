@@ -6,6 +6,7 @@ import { CarillonError } from "./errors.js";
 import { Message } from "./message.js";
 import { Call, DONE, FAILED, type NativeBinding, native, Queue, Status, Storage } from "./native.js";
 import { Request, type RequestOwner } from "./request.js";
+import type { Settings } from "./settings.js";
 import { isDetached } from "./value/check.js";
 
 /** From this size on a received body is handed over instead of copied into fresh memory (measured: docs/architecture.md). */
@@ -58,9 +59,10 @@ export class Thread implements RequestOwner {
   }
 
   /** Resolves when the world has formed; rejects with a JoinRefused. */
-  join(address: string, rank: number, size: number): Promise<void> {
+  join(address: string, rank: number, size: number, settings: Required<Settings>): Promise<void> {
     const request = new Request<void>({ name: "join", peer: rank, tag: -1 });
-    const index = this.#native.join(address, rank, size);
+    const { maxUnexpectedBytes, eagerBytes, rendezvous } = settings;
+    const index = this.#native.join(address, rank, size, maxUnexpectedBytes, eagerBytes, rendezvous !== "ring");
     if (index < 0) {
       const refused: JoinRefused = { refusal: FAILED - index, rank, code: 0, signal: 0 };
       return request.fail(refused);

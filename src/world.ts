@@ -5,15 +5,11 @@ import { isMainThread } from "node:worker_threads";
 import { Communicator } from "./communicator.js";
 import { CarillonError } from "./errors.js";
 import { native, Refusal } from "./native.js";
+import { type Settings, settingsFrom } from "./settings.js";
 import { type JoinRefused, Thread } from "./thread.js";
 
-/** How an event loop waits: look at the rings for up to 50 µs before it blocks, where that pays, or block at once. */
-export type Wait = "adaptive" | "block";
-
-export interface JoinOptions {
-  /** Default: what the launcher was told by `--wait`, else "adaptive". */
-  wait?: Wait;
-}
+/** All but `wait` hold for the whole process, as the first of its threads to join has chosen them. */
+export type JoinOptions = Settings;
 
 /** Where a rank meets the others. */
 interface Meeting {
@@ -130,7 +126,7 @@ export class World extends Communicator {
 /** @internal Joins as a given rank. */
 export async function joinAs(options: JoinAsOptions): Promise<World> {
   const { address, rank, size, onLeft } = options;
-  const adaptive = waitOf(options.wait) === "adaptive";
+  const settings = settingsFrom(options);
   const binding = native();
   if (occupied) {
     throw new CarillonError(
@@ -144,8 +140,8 @@ export async function joinAs(options: JoinAsOptions): Promise<World> {
   occupied = true;
   try {
     thread ??= new Thread();
-    thread.waitAdaptively(adaptive);
-    await thread.join(address, rank, size);
+    thread.waitAdaptively(settings.wait === "adaptive");
+    await thread.join(address, rank, size, settings);
   } catch (reason) {
     thread?.leave();
     occupied = false;
@@ -153,15 +149,6 @@ export async function joinAs(options: JoinAsOptions): Promise<World> {
   }
   hasJoined = true;
   return construct(thread, { address, rank, size }, onLeft);
-}
-
-function waitOf(asked: unknown): Wait {
-  const wait = asked ?? process.env.CARILLON_WAIT ?? "adaptive";
-  if (wait === "adaptive" || wait === "block") return wait;
-  const shown = JSON.stringify(wait);
-  throw asked === undefined
-    ? new CarillonError("ERR_CARILLON_ENVIRONMENT", `CARILLON_WAIT must be "adaptive" or "block", not ${shown}`)
-    : new CarillonError("ERR_CARILLON_INVALID_ARGUMENT", `wait must be "adaptive" or "block", not ${shown}`);
 }
 
 function meetingFromEnvironment(): Meeting {

@@ -35,6 +35,10 @@ describe("join", () => {
       "CARILLON_JOB",
     ],
     ["an unknown wait", { CARILLON_WAIT: "never" }, "CARILLON_WAIT"],
+    ["an unknown rendezvous", { CARILLON_RENDEZVOUS: "pigeon" }, "CARILLON_RENDEZVOUS"],
+    ["a bound that is no number", { CARILLON_MAX_UNEXPECTED_BYTES: "64M" }, "CARILLON_MAX_UNEXPECTED_BYTES"],
+    ["a bound too small for anything", { CARILLON_MAX_UNEXPECTED_BYTES: "1000" }, "from 1048576 to"],
+    ["an eager limit beyond a packet", { CARILLON_EAGER_BYTES: "16001" }, "from 0 to 16000"],
   ])("refuses an environment with %s", async (_what, env, named) => {
     const { all } = alone("join.mjs", [], { env });
     const said = await all[0]?.hears("code");
@@ -57,9 +61,16 @@ describe("join", () => {
     });
   });
 
-  test("takes only known ways to wait", async () => {
-    const { all } = alone("join.mjs", [], { env: { TEST_WAIT: '"always"' } });
-    expect(await all[0]?.hears("code")).toMatchObject({ code: "ERR_CARILLON_INVALID_ARGUMENT" });
+  test.each([
+    ["wait", { wait: "always" }],
+    ["rendezvous", { rendezvous: true }],
+    ["maxUnexpectedBytes", { maxUnexpectedBytes: 100 }],
+    ["eagerBytes", { eagerBytes: -1 }],
+  ])("takes only known values of %s", async (name, options) => {
+    const { all } = alone("join.mjs", [], { env: { TEST_OPTIONS: JSON.stringify(options) } });
+    const said = await all[0]?.hears("code");
+    expect(said).toMatchObject({ code: "ERR_CARILLON_INVALID_ARGUMENT" });
+    expect(said?.message).toContain(name);
   });
 
   test.each([

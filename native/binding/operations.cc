@@ -96,19 +96,25 @@ napi_value wait_adaptively(napi_env env, napi_callback_info info) {
 }
 
 napi_value join(napi_env env, napi_callback_info info) {
-  napi_value a[3];
+  napi_value a[6];
   char address[128];
   size_t length;
   uint32_t rank, size;
+  int64_t unexpected;
+  Settings settings;
   Environment* e = environment_of(env);
   if (!e || e->rank || !arguments(env, info, a) ||
       napi_get_value_string_utf8(env, a[0], address, sizeof address, &length) != napi_ok ||
-      napi_get_value_uint32(env, a[1], &rank) != napi_ok || napi_get_value_uint32(env, a[2], &size) != napi_ok)
+      napi_get_value_uint32(env, a[1], &rank) != napi_ok || napi_get_value_uint32(env, a[2], &size) != napi_ok ||
+      napi_get_value_int64(env, a[3], &unexpected) != napi_ok || unexpected < 0 ||
+      napi_get_value_uint32(env, a[4], &settings.eager_bytes) != napi_ok || settings.eager_bytes > Limits{}.most_eager_bytes ||
+      napi_get_value_bool(env, a[5], &settings.reads_peers) != napi_ok)
     return fail(env, "join");
+  settings.max_unexpected_bytes = static_cast<uint64_t>(unexpected);
   bootstrap::Refusal refusal = bootstrap::Refusal::none;
   Request* r = allocate_request(e);
   if (!r) return fail(env, "out of memory");
-  e->rank = acquire_rank(address, rank, size, &refusal);
+  e->rank = acquire_rank(address, rank, size, settings, &refusal);
   if (!e->rank) {
     free_request(e, r);
     return number(env, kFailed - static_cast<int32_t>(refusal));
@@ -402,7 +408,8 @@ napi_value stats(napi_env env, napi_callback_info) {
   } rows[] = {
       {"eagerSent", c.eager_sent},   {"offersSent", c.offers_sent},       {"bytesSent", c.bytes_sent},
       {"localSent", c.local_sent},   {"received", c.received},            {"bytesReceived", c.bytes_received},
-      {"rings", c.rings},            {"escalations", c.escalations},      {"unexpected", c.unexpected},
+      {"pushed", c.pushed},          {"rings", c.rings},
+      {"escalations", c.escalations}, {"unexpected", c.unexpected},
       {"queued", c.queued},          {"waitsWon", e->waits_won},          {"waitsLost", e->waits_lost},
       {"wakes", e->wakes},           {"outstanding", e->outstanding},
   };

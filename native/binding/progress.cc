@@ -39,6 +39,7 @@ void connect_peers(Rank* r) {
     port->pid = d.pid;
     port->process = d.process;
     port->copy = copy_from_process;
+    port->reads.store(r->settings.reads_peers, std::memory_order_relaxed);
     bool bells = bootstrap::is_eventfd(d.bell) && bootstrap::is_eventfd(d.escalation);
     if (r->mapped[i] && bells && shm::connect(port, r->segment.base, r->mapped[i], r->mapped_bytes[i], i))
       r->engine.connect(i, &shm::driver, port, {d.bell, d.escalation});

@@ -98,21 +98,24 @@ void* reserve(size_t bytes) {
   return memory == MAP_FAILED ? nullptr : memory;
 }
 
-Limits limits_for(uint32_t size) {
+// A peer's share of what may wait here: at most a sixteenth, so that a few peers do not touch all of it for nothing.
+Limits limits_for(uint32_t size, const Settings& settings) {
   Limits limits;
   uint64_t peers = size > 1 ? size - 1 : 1;
-  constexpr uint64_t all_bytes = 24 << 20, all_envelopes = 65536;
-  if (limits.quota_bytes > all_bytes / peers) limits.quota_bytes = all_bytes / peers;
+  constexpr uint64_t all_envelopes = 65536;
+  limits.eager_bytes = settings.eager_bytes;
+  limits.quota_bytes = settings.max_unexpected_bytes / (peers > 16 ? peers : 16);
   if (limits.quota_envelopes > all_envelopes / peers) limits.quota_envelopes = all_envelopes / peers;
   return limits;
 }
 
-Rank* create(const char* address, uint32_t rank, uint32_t size, bootstrap::Refusal* refusal) {
+Rank* create(const char* address, uint32_t rank, uint32_t size, const Settings& settings, bootstrap::Refusal* refusal) {
   *refusal = bootstrap::Refusal::protocol;
   auto* r = new (std::nothrow) Rank;
   if (!r) return nullptr;
   r->rank = rank;
   r->size = size;
+  r->settings = settings;
   r->segment = bootstrap::segment_create(shm::segment_bytes(size, shm::ring_bytes_for(size)));
   r->peers = make_array<Peer>(size);
   r->ports = make_array<shm::ShmPort>(size);
@@ -120,9 +123,9 @@ Rank* create(const char* address, uint32_t rank, uint32_t size, bootstrap::Refus
   r->mapped = make_array<const unsigned char*>(size);
   r->mapped_bytes = make_array<size_t>(size);
   for (uint32_t i = 0; r->descriptors && i < size; ++i) r->descriptors[i] = {0, -1, -1, -1, -1};
-  Limits limits = limits_for(size);
+  Limits limits = limits_for(size, settings);
   // Reserved for the worst case of every size class, touched only as far as it is used.
-  r->pool_bytes = (2 * limits.quota_bytes + 256 * limits.quota_envelopes) * 6 * size;
+  r->pool_bytes = (limits.quota_bytes + wants * charge_of(limits.most_eager_bytes) + 256 * (limits.quota_envelopes + wants)) * 6 * size;
   r->pool = static_cast<unsigned char*>(reserve(r->pool_bytes));
   r->bins = static_cast<Matcher::Bins*>(reserve(sizeof(Matcher::Bins)));
   r->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -136,7 +139,7 @@ Rank* create(const char* address, uint32_t rank, uint32_t size, bootstrap::Refus
     destroy(r);
     return nullptr;
   }
-  shm::format(r->segment.base, rank, size);
+  shm::format(r->segment.base, rank, size, shm::ring_bytes_for(size), limits.quota_bytes, limits.quota_envelopes);
   r->engine.init(rank, size, r->peers, r->bins, r->pool, r->pool_bytes, &r->header()->attention, &eventfd_doorbell,
                  {.self = r, .notify = notify, .start_timer = start_timer, .more = more, .copies = copies}, limits);
   if (*address) {
@@ -163,13 +166,14 @@ Rank* current_rank() { return current.load(std::memory_order_acquire); }
 bool has_left() { return left.load(); }
 void abandon() { abandoned.store(true); }
 
-Rank* acquire_rank(const char* address, uint32_t rank, uint32_t size, bootstrap::Refusal* refusal) {
+Rank* acquire_rank(const char* address, uint32_t rank, uint32_t size, const Settings& settings,
+                   bootstrap::Refusal* refusal) {
   pthread_mutex_lock(&registry);
   Rank* r = current.load();
   if (!r && !*address && size > 1) {
     *refusal = bootstrap::Refusal::hub_gone;  // the rank this thread meant to share has just left
   } else if (!r) {
-    r = create(address, rank, size, refusal);
+    r = create(address, rank, size, settings, refusal);
     if (r) current.store(r, std::memory_order_release);
   }
   if (r) {

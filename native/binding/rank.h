@@ -15,11 +15,19 @@
 
 namespace carillon {
 
+// What the first thread that joins may choose for its process.
+struct Settings {
+  uint64_t max_unexpected_bytes = 64 << 20;  // bodies that wait here, of all peers together
+  uint32_t eager_bytes = 16000;
+  bool reads_peers = true;                   // false: large bodies come in packets
+};
+
 struct Rank {
   enum class State : uint8_t { joining, joined, refused };
 
   Engine engine;
   uint32_t rank = 0, size = 1;
+  Settings settings;
   std::atomic<State> state{State::joining};
   bootstrap::Event refusal = {};
   RequestList joiners;            // guard's holder: join requests that wait for the table
@@ -48,8 +56,8 @@ struct Rank {
 
 // The process's rank, or null. Threads that hold a handle may use it.
 Rank* current_rank();
-// A counted handle; creates the rank when this is the first. Null with *refusal (and errno for protocol) set.
-Rank* acquire_rank(const char* address, uint32_t rank, uint32_t size, bootstrap::Refusal* refusal);
+// A counted handle; creates the rank, with these settings, when this is the first. Null with *refusal (and errno for protocol) set.
+Rank* acquire_rank(const char* address, uint32_t rank, uint32_t size, const Settings&, bootstrap::Refusal* refusal);
 // The last one says goodbye, ends the progress thread (waits for a chunk at most) and frees everything.
 void release_rank(Rank*);
 // Goodbye without teardown, for the end of the process.

@@ -19,22 +19,28 @@ void Engine::end_peer(uint32_t rank, Ending ending) {
   progress();
 }
 
-// Nothing waits for room any more, so nobody asks for it: look() would see it come for ever.
-void Engine::end_line(Peer& p, Status status) {
-  while (Request* r = p.line.pop()) complete(r, status);
-  p.driver->block(p.port, false);
+void Engine::end_lines(Peer& p, Status status) {
+  for (RequestList& line : p.line)
+    while (Request* r = line.pop()) complete(r, status);
+  p.lines = 0;
+  while (p.pushes.pop()) continue;  // they are among the offers
+  stop_asking(p);
+}
+
+void Engine::end_offers(Peer& p, Status status, bool revoke) {
+  for (uint32_t slot = 0; slot < max_slots; ++slot) {
+    if (p.offer_generation[slot] == 0) continue;
+    if (revoke) p.driver->revoke(p.port, {static_cast<uint16_t>(slot), p.offer_generation[slot]});
+    if (Request* r = close_offer(p, static_cast<uint16_t>(slot))) complete(r, status);
+  }
 }
 
 // The peer has answered all it ever will, though packets of it may still wait for room: end what was meant for it, and drop
 // the offers whose bodies can come no more (nobody was promised them, and their blocks may be the room that is missing).
 void Engine::abandon(Peer& p) {
   Status status = status_of(p);
-  end_line(p, status);
-  for (Request*& r : p.offers)
-    if (r) {
-      complete(r, status);
-      r = nullptr;
-    }
+  end_lines(p, status);
+  end_offers(p, status, false);
   matcher_.each_unexpected([&](Block* b) {
     if (!b->offer || b->source != static_cast<int32_t>(p.rank)) return;
     matcher_.remove_unexpected(b);
@@ -49,6 +55,8 @@ void Engine::finalize(Peer& p) {
   ++ended_;
   if (p.ending != Ending::closed) any_lost_ = true;
   abandon(p);
+  forget_wants(p);
+  while (Request* r = p.incoming.pop()) complete(r, status_of(p));
   end_receives(static_cast<int32_t>(p.rank), status_of(p));
   if (alone()) end_receives(any_source, any_lost_ ? Status::peer_lost : Status::peer_closed);
 }
@@ -56,7 +64,7 @@ void Engine::finalize(Peer& p) {
 void Engine::end_receives(int32_t source, Status status) {
   matcher_.each_posted([&](Request* r) {
     if (r->peer != source) return;
-    matcher_.withdraw(r);
+    withdraw(r);
     r->from = source;
     complete(r, status);
   });
@@ -70,7 +78,7 @@ void Engine::set_handles(uint32_t count) {
 // A send that leaves the line may have been what the others waited for.
 void Engine::flush_lines() {
   for (uint32_t i = 0; i < size_; ++i)
-    if (!peers_[i].line.empty() && peers_[i].ending == Ending::none) flush(peers_[i]);
+    if (peers_[i].lines && peers_[i].ending == Ending::none) flush(peers_[i]);
 }
 
 bool Engine::cancel(Request* r, Status how) {
@@ -83,21 +91,18 @@ bool Engine::cancel(Request* r, Status how) {
 bool Engine::take_back(Request* r, Status how) {
   switch (r->state) {
     case RequestState::posted:
-      matcher_.withdraw(r);
+      withdraw(r);
       break;
-    case RequestState::queued: {
-      Peer& p = peers_[r->peer];
-      p.line.remove(r);
-      if (p.line.empty()) p.driver->block(p.port, false);
+    case RequestState::queued:
+      leave_line(peers_[r->peer], r);
       break;
-    }
     case RequestState::offered: {
       Peer& p = peers_[r->peer];
       if (!p.driver->revoke(p.port, {r->slot, r->generation})) {
         r->state = RequestState::revoking;
         return false;
       }
-      p.offers[r->slot] = nullptr;
+      close_offer(p, r->slot);
       break;
     }
     case RequestState::handed:
@@ -115,17 +120,26 @@ bool Engine::detach(CompletionQueue* queue) {
   bool all = true;
   for (Request *r = queue->known.first(), *next; r; r = next) {
     next = QueueRequests::next(r);
-    if (r->state == RequestState::pulling) {
+    if (r->state == RequestState::pulling || r->state == RequestState::incoming) {
       r->abandon.store(true, std::memory_order_relaxed);
       if (r->running) {
         all = false;
         continue;
       }
-      pulls_.remove(r);
       Peer& p = peers_[r->from];
+      if (r->state == RequestState::pulling) pulls_.remove(r);
+      else p.incoming.remove(r);
       p.driver->finish(p.port, {r->slot, r->generation}, Outcome::pulled);
-      credit(p, 0, 1);
+      credit(p, bucket_of(r->context, r->got_tag), 0, 1);
       p.driver->publish(p.port);
+      p.touched = true;
+    } else if (r->state == RequestState::pushing) {
+      // Its receiver looks whether the offer still stands while it waits for parts.
+      Peer& p = peers_[r->peer];
+      p.pushes.remove(r);
+      stop_asking(p);
+      p.driver->revoke(p.port, {r->slot, r->generation});
+      p.offers[r->slot] = nullptr;
       p.touched = true;
     } else if (r->state == RequestState::revoking) {
       peers_[r->peer].offers[r->slot] = nullptr;
@@ -133,6 +147,7 @@ bool Engine::detach(CompletionQueue* queue) {
       continue;
     } else if (r->state == RequestState::revoking) {
       peers_[r->peer].offers[r->slot] = nullptr;
+      peers_[r->peer].touched = true;
     }
     complete(r, Status::closed);
   }
@@ -144,13 +159,8 @@ void Engine::revoke_all() {
   for (uint32_t i = 0; i < size_; ++i) {
     Peer& p = peers_[i];
     if (!p.driver || p.ended) continue;
-    for (Request*& r : p.offers)
-      if (r) {
-        p.driver->revoke(p.port, {r->slot, r->generation});
-        complete(r, Status::closed);
-        r = nullptr;
-      }
-    end_line(p, Status::closed);
+    end_lines(p, Status::closed);
+    end_offers(p, Status::closed, true);
   }
 }
 

@@ -132,10 +132,14 @@ void Engine::progress() {
     Peer& p = peers_[i];
     if (!p.driver || p.ended) continue;
     if (p.ending == Ending::none && p.port->closed->load(std::memory_order_seq_cst)) p.ending = Ending::closed;
+    if (p.driver->noticed(p.port)) hear_notice(p);
+    if (p.filling) fill_wants(p);
     receive(p);
+    if (!p.incoming.empty()) look_at_incoming(p);
     bool drained = outcomes(p);
     if (p.ending == Ending::none) {
-      if (!p.line.empty()) flush(p);
+      if (p.lines) flush(p);
+      if (!p.pushes.empty()) push(p);
     } else if (drained) {
       abandon(p);
     }
@@ -152,6 +156,7 @@ bool Engine::look() const {
     const Peer& p = peers_[i];
     if (!p.driver || p.ended) continue;
     if (p.driver->look(p.port, !p.stalled)) return true;
+    if (!p.incoming.empty() && incoming_revoked(p)) return true;
     if (p.ending == Ending::none && p.port->closed->load(std::memory_order_seq_cst)) return true;
   }
   return false;
@@ -208,6 +213,8 @@ void Engine::connect(uint32_t rank, const Driver* driver, Port* port, const Bell
   p.driver = driver;
   p.port = port;
   p.bell = bell;
+  p.credit.quota_bytes = port->quota_bytes;
+  p.credit.quota_envelopes = port->quota_envelopes;
 }
 
 void Engine::refuse_peer(uint32_t rank) {

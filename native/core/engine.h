@@ -10,6 +10,7 @@
 #include "../doorbell/attention.h"
 #include "../doorbell/doorbell.h"
 #include "../drivers/driver.h"
+#include "flow.h"
 #include "guard.h"
 #include "match.h"
 #include "packet.h"
@@ -29,11 +30,29 @@ struct Peer {
   Port* port = nullptr;
   BellTarget bell;
 
-  RequestList line;                      // sends that wait, in order
-  Request* offers[max_slots] = {};       // sends that are offered, by slot
-  uint64_t sent_bytes = 0, sent_envelopes = 0;
-  uint64_t free_bytes = 0, free_envelopes = 0;  // of those, given free by the peer
-  uint64_t held_bytes = 0, held_envelopes = 0;  // received from it and not given free: it may not exceed its quota
+  // As sender to it.
+  RequestList line[buckets];             // sends that wait, in order, by bucket (flow.h)
+  uint32_t lines = 0;                    // bit b: line[b] is not empty
+  uint32_t next_line = 0;                // whose turn it is when the ring has room again
+  Credit credit;
+  Request* offers[max_slots] = {};       // sends that are offered, by slot; null also: its thread has gone
+  uint32_t offer_generation[max_slots] = {};  // 0: the slot is free
+  uint8_t offer_bucket[max_slots] = {};
+  uint32_t open_offers = 0, bucket_offers[buckets] = {};
+  RequestList pushes;                    // offers whose bodies it has asked for in packets
+  bool holding = false;                  // the board says that messages wait for credit
+  bool unanswered = false;               // its wants have not been looked at since they, or the lines, changed
+  uint64_t held_version = 0, answered[wants] = {};
+
+  // As receiver from it.
+  uint64_t held_bytes = 0, held_envelopes = 0;  // received and not given free: it may not exceed its quota
+  uint64_t given_bytes[buckets] = {}, given_envelopes[buckets] = {};
+  RequestList incoming;                  // receives whose bodies come in packets
+  bool held = false;                     // it says that messages wait there
+  bool partial = false, filling = false; // not all receives have a slot; fill_wants has not come to the end
+  Request* wanted[wants] = {};
+  Request* next_want = nullptr;          // the next posted receive to be given a slot
+  uint64_t held_seen = 0, want_version = 0, want_generation = 0;
 
   bool touched = false;      // something was published for it: look at its attention before leaving
   bool stalled = false;      // the pool was empty: its packets stay in its ring
@@ -54,7 +73,9 @@ struct Platform {
 
 struct Limits {
   uint32_t eager_bytes = 16000;             // bodies up to this are copied into the ring; with its Block, fits 16 KiB
-  uint64_t quota_bytes = 1 << 20;           // charged for eager bodies (charge_of) that the receiver has not freed
+  uint32_t most_eager_bytes = 16000;        // what a peer's eager_bytes may be
+  uint32_t wait_bytes = 1024;               // bodies up to this wait for credit rather than become offers
+  uint64_t quota_bytes = 4 << 20;           // of each peer: charged for eager bodies (charge_of) that wait here
   uint64_t quota_envelopes = 4096;          // the same in messages
   uint64_t max_message = uint64_t{1} << 32;  // larger offers are a protocol error
 };
@@ -62,11 +83,12 @@ struct Limits {
 // Counters, written under the guard, read racily for statistics.
 struct Counters {
   uint64_t eager_sent = 0, offers_sent = 0, bytes_sent = 0, local_sent = 0, received = 0, bytes_received = 0;
+  uint64_t pushed = 0;  // bodies sent in packets, of the offers
   uint64_t rings = 0, escalations = 0, unexpected = 0, queued = 0;
 };
 
-// What an eager body is charged against the quota: at least half of the block that holds it at the receiver.
-constexpr uint64_t charge_of(uint64_t bytes) { return bytes + 192; }
+// What an eager body is charged against the quota: the block that holds it at the receiver.
+constexpr uint64_t charge_of(uint64_t bytes) { return Pool::block_bytes(bytes); }
 
 enum class Sent : uint8_t { done, later, failed };
 
@@ -141,16 +163,51 @@ class Engine {
   void end_receives(int32_t source, Status);
   bool take_back(Request*, Status how);
   void flush_lines();
-  void end_line(Peer&, Status);
+  void end_lines(Peer&, Status);
+  void end_offers(Peer&, Status, bool revoke);
   void abandon(Peer&);
   void finalize(Peer&);
   Status status_of(const Peer&) const;
   // send.cc
+  enum class Leave : uint8_t { not_now, eager, offer };
   void enqueue(Request*);
   void flush(Peer&);
-  bool has_envelope_credit(Peer&, bool ask);
-  bool has_byte_credit(Peer&, uint64_t bytes);
+  bool send_lines(Peer&, uint32_t* stuck);  // false: the ring has no room
+  bool put(Peer&, Request*, Leave how, uint32_t passed);
+  void leave_line(Peer&, Request*);
+  void stop_asking(Peer&);
+  Request* close_offer(Peer&, uint16_t slot);
   bool outcomes(Peer&);  // false: there may be more
+  // push.cc
+  void start_push(Peer&, Request*);
+  void push(Peer&);
+  bool take_part(Peer&, const PacketHeader&, const unsigned char* body);
+  void look_at_incoming(Peer&);
+  bool incoming_revoked(const Peer&) const;
+  // flow.cc
+  void refresh_credit(Peer&);
+  Leave may_leave(const Peer&, uint32_t bucket, uint64_t bytes, bool synchronous) const;
+  Leave may_pass(const Peer&, uint64_t bytes, bool synchronous) const;
+  void tell_held(Peer&);
+  void hold(Peer&);
+  void unhold(Peer&);
+  void offer_to_wants(Peer&, const Request*);
+  Request* first_held(Peer&, uint64_t key);
+  void answer_wants(Peer&);
+  void credit(Peer&, uint32_t bucket, uint64_t bytes, uint64_t envelopes);
+  void hear_notice(Peer&);
+  void start_wants(Peer&);
+  void fill_wants(Peer&);
+  void put_want(Peer&, uint32_t slot, Request*);
+  void publish_wants(Peer&, bool changed);
+  bool wanted_from(const Peer&, const Request*) const;
+  bool may_come_from(const Request*, const Peer&) const;
+  void clear_want(Peer&, uint32_t slot);
+  void clear_wants(Peer&);
+  void forget_wants(Peer&);
+  void want(Request*);
+  void want_again(Peer&, uint32_t slot);
+  void withdraw(Request*);
   void deliver_parcel(Parcel*);
   // receive.cc
   void receive(Peer&);
@@ -161,7 +218,6 @@ class Engine {
   void start_pull(Request*, int32_t source, const PacketHeader&);
   void free_block(Block*);
   void collect_returned();
-  void credit(Peer&, uint64_t bytes, uint64_t envelopes);
   // completion.cc
   void emit(Request*);
   bool has_record(const CompletionQueue*) const;
@@ -169,6 +225,7 @@ class Engine {
 
   uint32_t rank_ = 0, size_ = 1, last_peer_ = 0;
   uint32_t ended_ = 0, handles_ = 1;
+  uint32_t holding_peers_ = 0;  // peers whose messages wait there for credit
   bool any_lost_ = false;
   bool retry_ = false;   // look at the stalled again: blocks became free, or a receive came that may need none
   bool any_stalled_ = false;

@@ -27,10 +27,17 @@ void Matcher::post(Request* receive) {
     while (place->sequence < receive->sequence) place = RequestList::next(place);
   }
   list.insert_before(place, receive);
+  Request* before = nullptr;
+  if (order_.last() && order_.last()->sequence > receive->sequence) {
+    before = order_.first();
+    while (before->sequence < receive->sequence) before = next_posted(before);
+  }
+  order_.insert_before(before, receive);
 }
 
 void Matcher::withdraw(Request* receive) {
   bins_->posted[bin(receive->context, receive->peer, receive->tag)].remove(receive);
+  order_.remove(receive);
 }
 
 Block* Matcher::find_unexpected(uint32_t context, int32_t source, int32_t tag) const {

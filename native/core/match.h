@@ -32,6 +32,9 @@ class Matcher {
   void post(Request* receive);
   void withdraw(Request* receive);
   uint64_t next_sequence() { return ++sequence_; }
+  // All posted receives, in line.
+  Request* first_posted() const { return order_.first(); }
+  static Request* next_posted(const Request* r) { return List<Request, &Request::in_line>::next(r); }
 
   // The unexpected envelope that a receive would take now; it stays.
   Block* find_unexpected(uint32_t context, int32_t source, int32_t tag) const;
@@ -67,6 +70,7 @@ class Matcher {
   Request* first_in(uint32_t context, int32_t source, int32_t tag) const;
 
   Bins* bins_ = nullptr;
+  List<Request, &Request::in_line> order_;
   uint64_t sequence_ = 0;
 };
 

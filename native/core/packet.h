@@ -9,6 +9,7 @@ namespace carillon {
 enum class PacketKind : uint8_t {
   eager = 1,  // the body follows the header
   offer = 2,  // the body lies in the sender's memory at `address`; claimed and pulled through the driver
+  part = 3,   // a part of a claimed offer's body follows, from its byte `address` on; needs no credit, its place is there
 };
 
 struct PacketHeader {
@@ -17,11 +18,11 @@ struct PacketHeader {
   int32_t tag;          // >= 0
   uint32_t context;     // which communicator
   uint32_t encoding;    // how the value was encoded: opaque here (src/value.ts)
-  uint32_t generation;  // offer: of its slot
-  uint16_t slot;        // offer: which of the pair's offer words
+  uint32_t generation;  // offer, part: of its slot
+  uint16_t slot;        // offer, part: which of the pair's offer words
   PacketKind kind;
   uint8_t unused;
-  uint32_t padding;
+  uint32_t passed;      // 1 + slot of the want (flow.h) that let it pass without credit; 0: it had credit
 };
 static_assert(sizeof(PacketHeader) == 40);
 

@@ -19,6 +19,13 @@ class Pool {
     end_ = base + bytes;
   }
 
+  // The size of the block that holds a body.
+  static constexpr size_t block_bytes(size_t body) {
+    size_t bytes = 256;
+    while (bytes < body + sizeof(Block)) bytes *= 2;
+    return bytes;
+  }
+
   // Null: nothing left (or a body larger than any class).
   Block* allocate(size_t body) {
     unsigned k = 0;

@@ -15,15 +15,9 @@ void describe(Request* r, int32_t source, int32_t tag, uint32_t encoding, uint64
 }
 }  // namespace
 
-void Engine::credit(Peer& p, uint64_t bytes, uint64_t envelopes) {
-  p.held_bytes -= bytes;
-  p.held_envelopes -= envelopes;
-  p.driver->credit(p.port, bytes, envelopes);
-}
-
 void Engine::free_block(Block* b) {
   if (b->parcel) return;  // freed by the thread that takes or drops it
-  if (!b->offer) credit(peers_[b->source], charge_of(b->bytes), 0);
+  if (!b->offer) credit(peers_[b->source], bucket_of(b->context, b->tag), charge_of(b->bytes), 0);
   pool_.free(b);
   retry_ = true;
 }
@@ -48,13 +42,19 @@ void Engine::receive(Peer& p) {
     if (sound) {
       copy_bytes(&h, packet, sizeof h);  // the peer may write to it meanwhile: from here on only the copy counts
       uint64_t body = bytes - sizeof h;
-      sound = h.tag >= 0 && ((h.kind == PacketKind::eager && h.bytes == body && body <= limits_.eager_bytes) ||
+      sound = h.tag >= 0 && ((h.kind == PacketKind::eager && h.bytes == body && body <= limits_.most_eager_bytes) ||
                              (h.kind == PacketKind::offer && body == 0 && h.bytes <= limits_.max_message &&
-                              h.slot < p.driver->capabilities.bodies));
+                              h.slot < p.driver->capabilities.bodies && h.generation != 0) ||
+                             (h.kind == PacketKind::part && h.bytes == body && take_part(p, h, packet + sizeof h)));
     }
-    // Nor may it take more of the pool than its quota: the rest is the others'.
+    if (sound && h.kind == PacketKind::part) {
+      p.driver->release(p.port);
+      continue;
+    }
+    // Nor may it take more of the pool than its quota, and what we let pass: the rest is the others'.
     uint64_t charge = h.kind == PacketKind::eager ? charge_of(h.bytes) : 0;
-    if (!sound || p.held_envelopes >= limits_.quota_envelopes || p.held_bytes + charge > limits_.quota_bytes) {
+    if (!sound || p.held_envelopes >= limits_.quota_envelopes + wants ||
+        p.held_bytes + charge > limits_.quota_bytes + wants * charge_of(limits_.most_eager_bytes)) {
       p.ending = Ending::protocol;
       return;
     }
@@ -66,6 +66,7 @@ void Engine::receive(Peer& p) {
       p.stalled = any_stalled_ = true;
       return;
     }
+    if (h.passed) want_again(p, h.passed - 1);
     last_peer_ = p.rank;
     p.driver->release(p.port);
   }
@@ -78,18 +79,18 @@ bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
   while (Request* r = matcher_.find_posted(h.context, source, h.tag)) {
     if (h.bytes > r->bytes) {
       // Too large for this one: it hears of it, the message goes on down the line.
-      matcher_.withdraw(r);
+      withdraw(r);
       describe(r, source, h.tag, h.encoding, h.bytes);
       complete(r, Status::truncated);
       continue;
     }
     if (h.kind == PacketKind::eager) return take_eager(r, h, body, p);
     if (p.driver->accept(p.port, {h.slot, h.generation}) == Accept::revoked) {
-      credit(p, 0, 1);
+      credit(p, bucket_of(h.context, h.tag), 0, 1);
       p.touched = true;
       return true;
     }
-    matcher_.withdraw(r);
+    withdraw(r);
     start_pull(r, source, h);
     return true;
   }
@@ -125,13 +126,15 @@ bool Engine::take_eager(Request* r, const PacketHeader& h, const unsigned char* 
     if (!b) return false;
     b->bytes = h.bytes;
     b->source = static_cast<int32_t>(p.rank);
+    b->tag = h.tag;
+    b->context = h.context;
     copy_bytes(b->body(), body, h.bytes);
     r->block = b;
     r->storage = Storage::block;
   }
-  matcher_.withdraw(r);
+  withdraw(r);
   describe(r, static_cast<int32_t>(p.rank), h.tag, h.encoding, h.bytes);
-  credit(p, r->block ? 0 : charge_of(h.bytes), 1);
+  credit(p, bucket_of(h.context, h.tag), r->block ? 0 : charge_of(h.bytes), 1);
   ++counters_.received;
   counters_.bytes_received += h.bytes;
   complete(r, Status::ok);
@@ -143,7 +146,7 @@ void Engine::take_block(Request* r, Block* b) {
   describe(r, b->source, b->tag, b->encoding, b->bytes);
   ++counters_.received;
   counters_.bytes_received += b->bytes;
-  if (!b->parcel) credit(peers_[b->source], 0, 1);
+  if (!b->parcel) credit(peers_[b->source], bucket_of(b->context, b->tag), 0, 1);
   if (b->parcel) {
     // Copied by the receiving thread when it settles, `into` shared memory too: it may be long.
     r->parcel = b->parcel;
@@ -183,7 +186,7 @@ void Engine::match_or_post(Request* r) {
     bool accepted = p.driver->accept(p.port, {b->slot, b->generation}) == Accept::accepted;
     free_block(b);
     if (accepted) return start_pull(r, static_cast<int32_t>(p.rank), h);
-    credit(p, 0, 1);
+    credit(p, bucket_of(h.context, h.tag), 0, 1);
     p.driver->publish(p.port);
     p.touched = true;
   }
@@ -197,6 +200,7 @@ void Engine::match_or_post(Request* r) {
   }
   r->state = RequestState::posted;
   matcher_.post(r);
+  if (holding_peers_ > 0) want(r);
   if (any_stalled_) retry_ = true;  // what it waits for may be next in a stalled ring
 }
 
@@ -235,6 +239,7 @@ void Engine::pulled(Request* r, Pull result) {
   Ticket ticket = {r->slot, r->generation};
   r->running = false;
   bool abandoned = r->abandon.load(std::memory_order_relaxed);
+  if (result == Pull::forbidden && p.ended) result = p.driver->standing(p.port, ticket) ? Pull::lost : Pull::revoked;
   if (result == Pull::more && !abandoned) {
     pulls_.append(r);  // the next one's turn
     return;
@@ -242,12 +247,20 @@ void Engine::pulled(Request* r, Pull result) {
   if (abandoned) {
     // Its thread has gone; for the sender that is as good as delivered. One that took it back meanwhile waits for an answer.
     p.driver->finish(p.port, ticket, result == Pull::revoked ? Outcome::refused : Outcome::pulled);
-    credit(p, 0, 1);
+    credit(p, bucket_of(r->context, r->got_tag), 0, 1);
     p.driver->publish(p.port);
     p.touched = true;
     return complete(r, Status::closed);
   }
+  uint32_t bucket = bucket_of(r->context, r->got_tag);
   switch (result) {
+    case Pull::forbidden:
+      r->state = RequestState::incoming;
+      r->pulled = 0;
+      p.incoming.append(r);
+      p.driver->finish(p.port, ticket, Outcome::push);
+      p.touched = true;
+      return;
     case Pull::complete:
       r->storage = r->memory || r->got_bytes == 0      ? Storage::none
                    : r->got_bytes <= inline_bytes ? Storage::in_record
@@ -269,7 +282,7 @@ void Engine::pulled(Request* r, Pull result) {
       p.driver->finish(p.port, ticket, Outcome::failed);
       complete(r, Status::unreadable);
   }
-  credit(p, 0, 1);
+  credit(p, bucket, 0, 1);
   p.driver->publish(p.port);
   p.touched = true;
 }

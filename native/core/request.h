@@ -37,8 +37,10 @@ enum class RequestState : uint8_t {
   posted,     // receive: in the matching table
   queued,     // send: waits in its peer's line
   offered,    // send: the receiver may claim it
+  pushing,    // send: the receiver has asked for the body in packets
   revoking,   // send: revoked, but the receiver had claimed it first; its answer ends it
   pulling,    // receive: matched, the body is being copied
+  incoming,   // receive: matched, the body comes in packets
   handed,     // synchronous send to oneself: waits unmatched
   completed,  // result is final; in the completion queue or waiting for a place in it
 };
@@ -67,15 +69,17 @@ struct Request : Submission {
   void* owned = nullptr;            // binding: memory to free with the request
 
   // Matching and transfer.
-  Link<Request> link;               // posted bin, peer's line, or pull queue
+  Link<Request> link;               // posted bin, peer's line, pull queue, pushes or incoming
+  Link<Request> in_line;            // all posted receives, in the order posted
   Link<Request> by_queue;           // all requests of one completion queue that the core knows
   uint64_t sequence = 0;            // receive: place in line
+  uint16_t wants = 0;               // receive: at how many peers it is wanted (flow.h); at most one slot each
   uint16_t slot = 0;                // offer
   uint32_t generation = 0;
   uint64_t remote = 0;              // receive: address of the body at its sender
   unsigned char* landing = nullptr; // receive: where the body is pulled to; null: the puller allocates a stage
   bool running = false;             // receive: a thread is copying, outside the guard
-  uint64_t pulled = 0;              // bytes copied so far
+  uint64_t pulled = 0;              // bytes copied so far; send: pushed
   uint8_t pull_result = 0;          // submission `pulled`: a Pull
   std::atomic<bool> abandon{false};  // written by teardown, read by the puller between chunks
 

@@ -4,32 +4,6 @@
 
 namespace carillon {
 
-bool Engine::has_envelope_credit(Peer& p, bool ask) {
-  auto enough = [&] { return p.sent_envelopes - p.free_envelopes < limits_.quota_envelopes; };
-  if (enough()) return true;
-  p.driver->credits(p.port, &p.free_bytes, &p.free_envelopes);
-  if (!enough() && ask) {
-    p.driver->block(p.port, true);
-    p.driver->credits(p.port, &p.free_bytes, &p.free_envelopes);
-  }
-  if (p.free_envelopes > p.sent_envelopes || p.free_bytes > p.sent_bytes) {
-    p.port->broken = true;  // gave free what was never sent
-    return false;
-  }
-  return enough();
-}
-
-bool Engine::has_byte_credit(Peer& p, uint64_t bytes) {
-  auto enough = [&] { return p.sent_bytes + charge_of(bytes) - p.free_bytes <= limits_.quota_bytes; };
-  if (enough()) return true;
-  p.driver->credits(p.port, &p.free_bytes, &p.free_envelopes);
-  if (p.free_envelopes > p.sent_envelopes || p.free_bytes > p.sent_bytes) {
-    p.port->broken = true;
-    return false;
-  }
-  return enough();
-}
-
 Sent Engine::send_now(int32_t dest, int32_t tag, uint32_t context, uint32_t encoding, const Part* parts, uint32_t count,
                       Status* failure) {
   Peer& p = peers_[dest];
@@ -39,11 +13,15 @@ Sent Engine::send_now(int32_t dest, int32_t tag, uint32_t context, uint32_t enco
   }
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < count; ++i) bytes += parts[i].bytes;
-  if (!p.line.empty() || bytes > limits_.eager_bytes || !has_envelope_credit(p, false) || !has_byte_credit(p, bytes))
-    return Sent::later;
+  uint32_t bucket = bucket_of(context, tag);
+  if (p.lines >> bucket & 1 || bytes > limits_.eager_bytes) return Sent::later;
+  if (may_leave(p, bucket, bytes, false) != Leave::eager) {
+    refresh_credit(p);
+    if (may_leave(p, bucket, bytes, false) != Leave::eager) return Sent::later;
+  }
   auto* packet = static_cast<unsigned char*>(p.driver->claim(p.port, static_cast<uint32_t>(sizeof(PacketHeader) + bytes)));
   if (!packet) {
-    p.driver->block(p.port, false);  // nobody is in line yet
+    stop_asking(p);  // this one is not in line yet
     return Sent::later;
   }
   *reinterpret_cast<PacketHeader*>(packet) = {bytes, 0, tag, context, encoding, 0, 0, PacketKind::eager, 0, 0};
@@ -53,8 +31,7 @@ Sent Engine::send_now(int32_t dest, int32_t tag, uint32_t context, uint32_t enco
     packet += parts[i].bytes;
   }
   p.driver->commit(p.port);
-  p.sent_bytes += charge_of(bytes);
-  ++p.sent_envelopes;
+  p.credit.spend(bucket, charge_of(bytes));
   p.touched = true;
   last_peer_ = p.rank;
   ++counters_.eager_sent;
@@ -66,57 +43,124 @@ void Engine::enqueue(Request* r) {
   Peer& p = peers_[r->peer];
   r->from = r->peer;
   if (p.ended || p.ending != Ending::none) return complete(r, status_of(p));
+  uint32_t bucket = bucket_of(r->context, r->tag);
   r->state = RequestState::queued;
-  p.line.append(r);
+  p.line[bucket].append(r);
+  bool first = !(p.lines >> bucket & 1);
+  p.lines |= 1u << bucket;
   ++counters_.queued;
-  flush(p);
+  offer_to_wants(p, r);
+  if (first || p.unanswered) flush(p);  // else those before it wait for something, and so does it
 }
 
-// Sends from the head of the line until something is missing: room, an offer word, an envelope's credit. Whatever it is,
-// the peer's next publication of it makes look() true.
-void Engine::flush(Peer& p) {
-  while (Request* r = p.line.first()) {
-    if (!has_envelope_credit(p, true)) {
+void Engine::leave_line(Peer& p, Request* r) {
+  uint32_t bucket = bucket_of(r->context, r->tag);
+  p.line[bucket].remove(r);
+  if (p.line[bucket].empty()) p.lines &= ~(1u << bucket);
+  stop_asking(p);
+}
+
+// Nothing waits for room or credit any more, so nobody asks for it: look() would see it come for ever.
+void Engine::stop_asking(Peer& p) {
+  if (p.lines != 0) return;
+  unhold(p);
+  if (p.pushes.empty()) p.driver->block(p.port, false);
+}
+
+// Writes the packet of a request that waits in line. False: there is no room for it, or no offer word.
+bool Engine::put(Peer& p, Request* r, Leave how, uint32_t passed) {
+  bool eager = how == Leave::eager;
+  uint64_t body = eager ? r->bytes : 0;
+  uint32_t bucket = bucket_of(r->context, r->tag);
+  auto* packet = static_cast<unsigned char*>(p.driver->claim(p.port, static_cast<uint32_t>(sizeof(PacketHeader) + body)));
+  Ticket ticket = {0, 0};
+  if (!packet || (!eager && !p.driver->offer(p.port, &ticket))) return false;
+  *reinterpret_cast<PacketHeader*>(packet) = {r->bytes,
+                                              eager ? 0 : reinterpret_cast<uint64_t>(r->memory),
+                                              r->tag,
+                                              r->context,
+                                              r->encoding,
+                                              ticket.generation,
+                                              ticket.slot,
+                                              eager ? PacketKind::eager : PacketKind::offer,
+                                              0,
+                                              passed};
+  copy_bytes(packet + sizeof(PacketHeader), r->memory, body);
+  p.driver->commit(p.port);
+  p.credit.spend(bucket, eager ? charge_of(body) : 0);
+  p.touched = true;
+  last_peer_ = p.rank;
+  counters_.bytes_sent += r->bytes;
+  p.line[bucket].remove(r);
+  if (p.line[bucket].empty()) p.lines &= ~(1u << bucket);
+  if (eager) {
+    ++counters_.eager_sent;
+    complete(r, Status::ok);
+    return true;
+  }
+  ++counters_.offers_sent;
+  r->slot = ticket.slot;
+  r->generation = ticket.generation;
+  r->state = RequestState::offered;
+  p.offers[ticket.slot] = r;
+  p.offer_generation[ticket.slot] = ticket.generation;
+  p.offer_bucket[ticket.slot] = static_cast<uint8_t>(bucket);
+  ++p.open_offers;
+  ++p.bucket_offers[bucket];
+  return true;
+}
+
+// The slot is free again; what was offered in it, unless its thread has gone.
+Request* Engine::close_offer(Peer& p, uint16_t slot) {
+  Request* r = p.offers[slot];
+  p.offers[slot] = nullptr;
+  p.offer_generation[slot] = 0;
+  --p.open_offers;
+  --p.bucket_offers[p.offer_bucket[slot]];
+  return r;
+}
+
+// What may leave the lines, in turn. `stuck`: buckets whose head found no offer word.
+bool Engine::send_lines(Peer& p, uint32_t* stuck) {
+  uint32_t first = p.next_line;
+  for (uint32_t i = 0; i < buckets; ++i) {
+    uint32_t b = (first + i) % buckets;
+    while (Request* r = p.line[b].first()) {
+      Leave how = may_leave(p, b, r->bytes, r->synchronous);
+      if (how == Leave::not_now) break;
+      if (put(p, r, how, 0)) continue;
       if (p.port->broken) retry_ = true;  // have progress find out and end it
+      p.next_line = b;
+      if (how == Leave::eager) return false;
+      *stuck |= 1u << b;
+      break;
+    }
+  }
+  return true;
+}
+
+// Sends from the heads of the lines until something is missing: room, credit, an offer word. Whatever it is, the peer's
+// next publication of it makes look() true.
+void Engine::flush(Peer& p) {
+  uint32_t stuck = 0;
+  for (;;) {
+    if (!send_lines(p, &stuck)) return;
+    if (p.lines == 0) return stop_asking(p);
+    hold(p);
+    if (p.unanswered) answer_wants(p);
+    if (p.lines == 0) return stop_asking(p);
+    p.driver->block(p.port, true);
+    refresh_credit(p);
+    if (p.port->broken) {
+      retry_ = true;
       return;
     }
-    bool eager = !r->synchronous && r->bytes <= limits_.eager_bytes && has_byte_credit(p, r->bytes);
-    uint64_t body = eager ? r->bytes : 0;
-    auto* packet = static_cast<unsigned char*>(p.driver->claim(p.port, static_cast<uint32_t>(sizeof(PacketHeader) + body)));
-    if (!packet) {
-      if (p.port->broken) retry_ = true;
-      return;
+    bool again = false;
+    for (uint32_t b = 0; b < buckets && !again; ++b) {
+      const Request* r = stuck >> b & 1 ? nullptr : p.line[b].first();
+      again = r && may_leave(p, b, r->bytes, r->synchronous) != Leave::not_now;
     }
-    Ticket ticket = {0, 0};
-    if (!eager && !p.driver->offer(p.port, &ticket)) return;
-    *reinterpret_cast<PacketHeader*>(packet) = {r->bytes,
-                                                eager ? 0 : reinterpret_cast<uint64_t>(r->memory),
-                                                r->tag,
-                                                r->context,
-                                                r->encoding,
-                                                ticket.generation,
-                                                ticket.slot,
-                                                eager ? PacketKind::eager : PacketKind::offer,
-                                                0,
-                                                0};
-    copy_bytes(packet + sizeof(PacketHeader), r->memory, body);
-    p.line.remove(r);
-    if (!eager) {
-      r->slot = ticket.slot;
-      r->generation = ticket.generation;
-      r->state = RequestState::offered;
-      p.offers[ticket.slot] = r;
-      ++counters_.offers_sent;
-    } else {
-      ++counters_.eager_sent;
-    }
-    p.driver->commit(p.port);
-    if (eager) p.sent_bytes += charge_of(body);
-    ++p.sent_envelopes;
-    p.touched = true;
-    last_peer_ = p.rank;
-    counters_.bytes_sent += r->bytes;
-    if (eager) complete(r, Status::ok);
+    if (!again) return;
   }
 }
 
@@ -125,9 +169,19 @@ bool Engine::outcomes(Peer& p) {
   Outcome outcome;
   for (uint32_t budget = 2 * max_slots; budget > 0; --budget) {  // a peer that goes on and on holds nobody up
     if (!p.driver->outcome(p.port, &ticket, &outcome)) return true;
-    Request* r = ticket.slot < max_slots ? p.offers[ticket.slot] : nullptr;
-    if (!r || r->generation != ticket.generation) continue;  // answers what was taken back meanwhile
-    p.offers[ticket.slot] = nullptr;
+    if (ticket.slot >= max_slots || ticket.generation == 0 || p.offer_generation[ticket.slot] != ticket.generation)
+      continue;  // answers what was taken back meanwhile
+    if (outcome == Outcome::push) {
+      Request* r = p.offers[ticket.slot];
+      if (r && r->state == RequestState::offered) start_push(p, r);
+      continue;
+    }
+    Request* r = close_offer(p, ticket.slot);
+    if (!r) continue;
+    if (r->state == RequestState::pushing) {
+      p.pushes.remove(r);
+      stop_asking(p);
+    }
     switch (outcome) {
       case Outcome::pulled: complete(r, Status::ok); break;
       case Outcome::failed: complete(r, Status::unreadable); break;
@@ -151,7 +205,7 @@ void Engine::deliver_parcel(Parcel* parcel) {
     parcel->sender->parcel = parcel;
   }
   while (Request* r = matcher_.find_posted(b->context, b->source, b->tag)) {
-    matcher_.withdraw(r);
+    withdraw(r);
     if (b->bytes <= r->bytes) return take_block(r, b);
     r->from = b->source;
     r->got_tag = b->tag;

@@ -16,7 +16,8 @@ CopyResult copy_from_process(int pid, int process, uint64_t remote, unsigned cha
     if (copied <= 0) {
       if (copied < 0 && errno == EINTR) continue;
       if (copied < 0 && errno == ESRCH) return CopyResult::lost;
-      result = CopyResult::unreadable;  // or the pid is somebody else's by now, which the check below tells
+      // Or the pid is somebody else's by now, which the check below tells.
+      result = copied < 0 && (errno == EPERM || errno == ENOSYS) ? CopyResult::forbidden : CopyResult::unreadable;
       break;
     }
     local += copied;

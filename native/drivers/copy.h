@@ -6,10 +6,10 @@
 
 namespace carillon {
 
-enum class CopyResult : uint8_t { ok, lost, unreadable };
+enum class CopyResult : uint8_t { ok, lost, unreadable, forbidden };
 
 // Copies exactly `bytes` from `remote` in the process behind `process` (pidfd) and `pid`. lost: that process has ended,
-// nothing copied may be used. unreadable: it lives, but the kernel refuses or the memory is not there.
+// nothing copied may be used. unreadable: it lives, but the memory is not there. forbidden: the kernel refuses.
 CopyResult copy_from_process(int pid, int process, uint64_t remote, unsigned char* local, uint64_t bytes);
 
 }  // namespace carillon

@@ -30,10 +30,18 @@ struct Capabilities {
 
 enum class Peek : uint8_t { empty, packet, broken };
 enum class Accept : uint8_t { accepted, revoked };
-enum class Pull : uint8_t { more, complete, revoked, lost, unreadable };
+// forbidden: this process may not read the peer's memory, now or ever: the body has to come in packets.
+enum class Pull : uint8_t { more, complete, revoked, lost, unreadable, forbidden };
 
-// What ends an offer, as its receiver tells its sender.
-enum class Outcome : uint8_t { pulled = 1, refused = 2, failed = 3 };
+// What a receiver tells the sender of an offer it has claimed. All but push end the offer.
+enum class Outcome : uint8_t {
+  pulled = 1,
+  refused = 2,
+  failed = 3,
+  push = 4,  // send the body in packets; another outcome follows
+};
+
+constexpr uint32_t board_words = 96;
 
 struct Ticket {
   uint16_t slot;
@@ -49,6 +57,8 @@ struct Port {
   const std::atomic<uint32_t>* processor = nullptr;
   // Nonzero once the peer has said that it leaves.
   const std::atomic<uint32_t>* closed = nullptr;
+  // What the peer holds for us at most, as it said when it formatted its memory; checked by connect.
+  uint64_t quota_bytes = 0, quota_envelopes = 0;
   // The peer wrote what no driver writes: nothing can be sent or received any more.
   bool broken = false;
 };
@@ -66,15 +76,21 @@ struct Driver {
   // wrote what no driver writes; the port is dead.
   Peek (*peek)(Port*, const unsigned char** packet, uint32_t* bytes);
   void (*release)(Port*);
-  // Publishes what was released since the last call. True: the peer waits for room and should be rung.
+  // Publishes what was released and posted since the last call. True: the peer waits for that and should be rung.
   bool (*publish)(Port*);
-  // Receiver: cumulative bytes and envelopes given free for this peer, published by the next publish. Sender: the same
-  // as its peer has published it, unchecked.
-  void (*credit)(Port*, uint64_t bytes, uint64_t envelopes);
-  bool (*credits)(Port*, uint64_t* bytes, uint64_t* envelopes);
-  // Sender: asks the peer to ring when it gives something free, or no longer (claim does both by itself: when it finds
-  // no room, and when it finds some). Look at the credits once more after asking.
+  // Sender: asks the peer to ring when it publishes something, or no longer. Look at what was missing once more after
+  // asking. A claim that finds no room asks by itself; it is for the core to say when nobody waits any more.
   void (*block)(Port*, bool blocked);
+
+  // --- the board: words that one side writes and the other reads; what they mean is the core's ---------------------
+  // Own word, index < board_words. The peer sees it after the next publish or notice.
+  void (*post)(Port*, uint32_t index, uint64_t value);
+  // The peer's word, unchecked.
+  uint64_t (*read)(const Port*, uint32_t index);
+  // The peer shall look at the board: its look is true until it calls noticed. It should be rung, too.
+  void (*notice)(Port*);
+  // Was there a notice since the last call? Call it before reading the board, not after.
+  bool (*noticed)(Port*);
 
   // --- bodies ------------------------------------------------------------------------------------------------------
   // Sender: a free offer word, now `offered`. False: all are open.
@@ -90,12 +106,15 @@ struct Driver {
   // Receiver: copies the next part of a body, at most 256 KiB. NOT under the guard, never in a handler, may block in
   // the kernel. `done` counts bytes copied so far. Checks the offer and the peer's life after the copy.
   Pull (*pull)(Port*, Ticket, uint64_t remote, unsigned char* local, uint64_t bytes, uint64_t* done);
-  // Receiver: tells the sender how it ended.
+  // Receiver: whether what it claimed is still the sender's to offer.
+  bool (*standing)(const Port*, Ticket);
+  // Receiver: tells the sender how it ended, or that it shall push.
   void (*finish)(Port*, Ticket, Outcome);
 
   // --- waiting -----------------------------------------------------------------------------------------------------
-  // Is there a packet (if `packets` are wanted) or an outcome that was not there at the last peek/outcome, or room since
-  // claim failed? Loads sequentially consistent: pairs with the peer's publications before it looks at our attention.
+  // Is there a packet (if `packets` are wanted), an outcome or a notice that was not there at the last
+  // peek/outcome/noticed, or something published since block? Loads sequentially consistent: pairs with the peer's
+  // publications before it looks at our attention.
   bool (*look)(const Port*, bool packets);
 };
 

@@ -35,32 +35,20 @@ bool refresh_tail(ShmPort* p) {
   return true;
 }
 
-bool credits(Port* port, uint64_t* bytes, uint64_t* envelopes) {
-  ShmPort* p = self(port);
-  CARILLON_STEP("shm.credits.load");
-  uint64_t b = p->theirs->free_bytes.load(sequential);
-  uint64_t e = p->theirs->free_envelopes.load(sequential);
-  if (b < p->bytes_seen || e < p->envelopes_seen) {
-    p->broken = true;
-    return false;
-  }
-  *bytes = p->bytes_seen = b;
-  *envelopes = p->envelopes_seen = e;
-  return true;
-}
-
-void block(Port* port, bool blocked) {
-  ShmPort* p = self(port);
-  p->blocked = blocked;
-  if (!blocked) {
+void ask_for_ring(ShmPort* p, bool asked, bool no_room) {
+  p->asked = asked;
+  p->no_room = no_room;
+  if (!asked && !no_room) {
     p->mine->blocked.store(0, std::memory_order_relaxed);
     return;
   }
   CARILLON_STEP("shm.blocked.set");
   p->mine->blocked.exchange(1, sequential);  // pairs with publish: tail, then blocked
-  uint64_t bytes, envelopes;
-  if (refresh_tail(p)) credits(p, &bytes, &envelopes);  // from here on, look tells what is new
+  refresh_tail(p);  // from here on, look tells what is new
+  p->posted_seen = p->theirs->posted.load(sequential);
 }
+
+void block(Port* port, bool blocked) { ask_for_ring(self(port), blocked, false); }
 
 void* claim(Port* port, uint32_t bytes) {
   ShmPort* p = self(port);
@@ -71,10 +59,9 @@ void* claim(Port* port, uint32_t bytes) {
   auto room = [&] { return p->ring_bytes - (p->head - p->tail_seen) >= skip + length; };
   if (!room() && (!refresh_tail(p) || !room())) {
     if (p->broken) return nullptr;
-    block(port, true);
+    ask_for_ring(p, p->asked, true);
     if (p->broken || !room()) return nullptr;
   }
-  if (p->blocked) block(port, false);
   if (skip) {
     *reinterpret_cast<Frame*>(p->ring_out + offset) = {skip, filler};
     offset = 0;
@@ -131,24 +118,43 @@ void release(Port* port) {
 
 bool publish(Port* port) {
   ShmPort* p = self(port);
-  if (p->tail == p->tail_published && !p->credit_changed) return false;
-  if (p->credit_changed) {
-    p->mine->free_bytes.store(p->free_bytes, std::memory_order_release);
-    p->mine->free_envelopes.store(p->free_envelopes, std::memory_order_release);
-    p->credit_changed = false;
+  if (p->tail == p->tail_published && !p->posts_changed) return false;
+  if (p->posts_changed) {
+    p->mine->posted.store(++p->posted, std::memory_order_release);
+    p->posts_changed = false;
   }
   p->tail_published = p->tail;
   CARILLON_STEP("shm.tail.publish");
-  p->mine->tail.exchange(p->tail, sequential);  // also orders the credits before the load below
+  p->mine->tail.exchange(p->tail, sequential);  // also orders the board's words before the load below
   CARILLON_STEP("shm.blocked.load");
   return p->theirs->blocked.load(sequential) != 0;
 }
 
-void credit(Port* port, uint64_t bytes, uint64_t envelopes) {
+// --- the board -------------------------------------------------------------------------------------------------------
+
+void post(Port* port, uint32_t index, uint64_t value) {
   ShmPort* p = self(port);
-  p->free_bytes += bytes;
-  p->free_envelopes += envelopes;
-  p->credit_changed = true;
+  p->mine->board[index].store(value, std::memory_order_release);
+  p->posts_changed = true;
+}
+
+uint64_t read(const Port* port, uint32_t index) {
+  CARILLON_STEP("shm.board.load");
+  return self(port)->theirs->board[index].load(sequential);
+}
+
+void notice(Port* port) {
+  CARILLON_STEP("shm.notice");
+  self(port)->mine->notices.fetch_add(1, sequential);  // pairs with look: attention armed, then notices
+}
+
+bool noticed(Port* port) {
+  ShmPort* p = self(port);
+  CARILLON_STEP("shm.notices.load");
+  uint64_t now = p->theirs->notices.load(sequential);
+  if (now == p->notices_seen) return false;
+  p->notices_seen = now;
+  return true;
 }
 
 // --- bodies ----------------------------------------------------------------------------------------------------------
@@ -196,7 +202,7 @@ bool outcome(Port* port, Ticket* ticket, Outcome* result) {
   *ticket = {static_cast<uint16_t>(word >> 8 & 0xffff), static_cast<uint32_t>(word >> 32)};
   *result = static_cast<Outcome>(word & 0xff);
   // A slot that was answered is free, whoever revoked it meanwhile.
-  if (ticket->slot < slots && p->generations[ticket->slot] == ticket->generation)
+  if (*result != Outcome::push && ticket->slot < slots && p->generations[ticket->slot] == ticket->generation)
     p->mine->offer[ticket->slot].store(offer_word(ticket->generation, free), std::memory_order_relaxed);
   return true;
 }
@@ -220,14 +226,20 @@ Accept accept(Port* port, Ticket ticket) {
   uint64_t now = p->theirs->offer[ticket.slot].load(sequential);
   if (now == offer_word(ticket.generation, offered)) return Accept::accepted;
   // Revoked between the two looks: the sender may have seen the claim and wait for an answer. If it did not, the answer
-  // is one too many; it is ignored there, and a slot can cause only one such before outcomes are read: hence 2 * slots.
+  // is one too many; it is ignored there, and a slot can cause only one such before outcomes are read.
   if (now == offer_word(ticket.generation, revoked)) finish(port, ticket, Outcome::refused);
   return Accept::revoked;
+}
+
+bool standing(const Port* port, Ticket ticket) {
+  CARILLON_STEP("shm.standing");
+  return self(port)->theirs->offer[ticket.slot].load(sequential) == offer_word(ticket.generation, offered);
 }
 
 Pull pull(Port* port, Ticket ticket, uint64_t remote, unsigned char* local, uint64_t bytes, uint64_t* done) {
   constexpr uint64_t chunk = 256 * 1024;
   ShmPort* p = self(port);
+  if (!p->reads.load(std::memory_order_relaxed)) return Pull::forbidden;
   uint64_t part = bytes - *done < chunk ? bytes - *done : chunk;
   CopyResult copied = CopyResult::ok;
   if (part > 0) {
@@ -236,9 +248,12 @@ Pull pull(Port* port, Ticket ticket, uint64_t remote, unsigned char* local, uint
   }
   CARILLON_STEP("shm.pull.check");
   // After the copy: what was copied counts only if the body still was the sender's to offer.
-  bool standing = p->theirs->offer[ticket.slot].load(sequential) == offer_word(ticket.generation, offered);
-  if (!standing) return Pull::revoked;  // even if it has ended since: it took the body back first
+  if (!standing(port, ticket)) return Pull::revoked;  // even if it has ended since: it took the body back first
   if (copied == CopyResult::lost) return Pull::lost;
+  if (copied == CopyResult::forbidden) {
+    p->reads.store(false, std::memory_order_relaxed);
+    return Pull::forbidden;
+  }
   if (copied == CopyResult::unreadable) return Pull::unreadable;
   *done += part;
   return *done == bytes ? Pull::complete : Pull::more;
@@ -251,27 +266,34 @@ bool look(const Port* port, bool packets) {
   if (p->broken) return true;
   if (packets && theirs->head.load(sequential) != p->tail) return true;
   if (theirs->outcome_head.load(sequential) != p->outcome_tail) return true;
-  return p->blocked && (theirs->tail.load(sequential) != p->tail_seen ||
-                        theirs->free_envelopes.load(sequential) != p->envelopes_seen);
+  if (theirs->notices.load(sequential) != p->notices_seen) return true;
+  return (p->asked || p->no_room) && (theirs->tail.load(sequential) != p->tail_seen || theirs->posted.load(sequential) != p->posted_seen);
 }
 
 }  // namespace
 
-void format(unsigned char* base, uint32_t rank, uint32_t size, uint32_t ring_bytes) {
+void format(unsigned char* base, uint32_t rank, uint32_t size, uint32_t ring_bytes, uint64_t quota_bytes,
+            uint64_t quota_envelopes) {
   Header* h = header(base);
   h->magic = magic;
   h->version = layout_version;
   h->rank = rank;
   h->size = size;
   h->ring_bytes = ring_bytes;
+  h->quota_bytes = quota_bytes;
+  h->quota_envelopes = quota_envelopes;
 }
 
 bool connect(ShmPort* port, unsigned char* own, const unsigned char* peer, size_t peer_bytes, uint32_t peer_rank) {
   const Header* mine = header(static_cast<const unsigned char*>(own));
   const Header* theirs = header(peer);
+  constexpr uint64_t most = uint64_t{1} << 40;  // far from overflow in the core's arithmetic
+  const uint64_t quota_bytes = *const_cast<const volatile uint64_t*>(&theirs->quota_bytes);
+  const uint64_t quota_envelopes = *const_cast<const volatile uint64_t*>(&theirs->quota_envelopes);
   if (peer_bytes < segment_bytes(mine->size, mine->ring_bytes) || theirs->magic != magic ||
       theirs->version != layout_version || theirs->rank != peer_rank || theirs->size != mine->size ||
-      theirs->ring_bytes != mine->ring_bytes)
+      theirs->ring_bytes != mine->ring_bytes || quota_bytes > most || quota_envelopes == 0 ||
+      quota_envelopes > most)
     return false;
   size_t lane = lane_bytes(mine->ring_bytes);
   unsigned char* out = own + page + peer_rank * lane;
@@ -280,6 +302,8 @@ bool connect(ShmPort* port, unsigned char* own, const unsigned char* peer, size_
   port->attention = &theirs->attention;
   port->processor = &theirs->processor;
   port->closed = &theirs->closed;
+  port->quota_bytes = quota_bytes;
+  port->quota_envelopes = quota_envelopes;
   port->mine = reinterpret_cast<Lane*>(out);
   port->theirs = reinterpret_cast<const Lane*>(in);
   port->ring_out = out + round_up(sizeof(Lane), page);
@@ -300,14 +324,17 @@ const Driver driver = {
     .peek = peek,
     .release = release,
     .publish = publish,
-    .credit = credit,
-    .credits = credits,
     .block = block,
+    .post = post,
+    .read = read,
+    .notice = notice,
+    .noticed = noticed,
     .offer = offer,
     .revoke = revoke,
     .outcome = outcome,
     .accept = accept,
     .pull = pull,
+    .standing = standing,
     .finish = finish,
     .look = look,
 };

@@ -18,9 +18,9 @@ struct ShmPort : Port {
 
   // As sender.
   uint64_t head = 0, tail_seen = 0;
-  uint64_t bytes_seen = 0, envelopes_seen = 0;
+  uint64_t posted_seen = 0, notices_seen = 0;
   uint32_t claimed = 0;
-  bool blocked = false;
+  bool asked = false, no_room = false;  // why the peer shall ring: block, or claim found no room
   uint64_t outcome_tail = 0;
   uint32_t generations[slots] = {};
   uint16_t next_slot = 0;
@@ -28,19 +28,20 @@ struct ShmPort : Port {
   // As receiver.
   uint64_t tail = 0, tail_published = 0;
   uint32_t current = 0;  // ring bytes of the packet that peek showed
-  uint64_t free_bytes = 0, free_envelopes = 0;
-  bool credit_changed = false;
+  uint64_t posted = 0;
+  bool posts_changed = false;
   uint64_t outcome_head = 0;
 
   int pid = 0;
   int process = -1;  // pidfd, owned by whoever connected the port
   CopyFunction copy = nullptr;
+  std::atomic<bool> reads{true};  // false: the kernel does not let us read its memory, or we were told not to
 };
 
 // Writes the immutable part of an own segment. `base` is zeroed and segment_bytes(size, ring_bytes) long; ring_bytes is
 // ring_bytes_for(size), but for tests a multiple of 64 that holds two of the largest packets.
-void format(unsigned char* base, uint32_t rank, uint32_t size, uint32_t ring_bytes);
-inline void format(unsigned char* base, uint32_t rank, uint32_t size) { format(base, rank, size, ring_bytes_for(size)); }
+void format(unsigned char* base, uint32_t rank, uint32_t size, uint32_t ring_bytes, uint64_t quota_bytes,
+            uint64_t quota_envelopes);
 
 // Connects `port` between an own segment and a peer's. False: the peer's segment is not what a segment is.
 bool connect(ShmPort* port, unsigned char* own, const unsigned char* peer, size_t peer_bytes, uint32_t peer_rank);

@@ -6,18 +6,21 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "driver.h"
+
 namespace carillon::shm {
 
 constexpr uint64_t magic = 0x314e4f4c4c495241;  // "ARILLON1"
-constexpr uint32_t layout_version = 1;
+constexpr uint32_t layout_version = 2;
 constexpr size_t page = 4096;
 constexpr uint32_t slots = 256;     // offers open to one peer
-constexpr uint32_t outcomes = 512;  // see accept() in shm.cc for why twice as many
+constexpr uint32_t outcomes = 1024;  // at most three a slot: push, the end, and see accept() in shm.cc
 
 // First page of a segment.
 struct Header {
   uint64_t magic;
   uint32_t version, rank, size, ring_bytes;
+  uint64_t quota_bytes, quota_envelopes;        // what each peer may have waiting here
   alignas(64) std::atomic<uint64_t> attention;
   alignas(64) std::atomic<uint32_t> closed;     // 1: this rank has said goodbye
   alignas(64) std::atomic<uint32_t> processor;  // where this rank last sent from
@@ -28,11 +31,12 @@ struct Lane {
   // What the peer looks at while it waits, in one cache line: as sender to it, and as receiver its offers' outcomes.
   alignas(64) std::atomic<uint64_t> head;     // ring bytes published
   std::atomic<uint64_t> outcome_head;         // outcomes published
+  std::atomic<uint64_t> notices;              // counts: look at my board
   std::atomic<uint32_t> blocked;              // 1: waits for room, ring me
   // As receiver from the peer: what it looks at when it runs out of something.
   alignas(64) std::atomic<uint64_t> tail;     // ring bytes consumed
-  std::atomic<uint64_t> free_bytes;           // eager bodies given free, as charged, cumulative
-  std::atomic<uint64_t> free_envelopes;       // envelopes given free, cumulative
+  std::atomic<uint64_t> posted;               // counts publications of changed board words
+  alignas(64) std::atomic<uint64_t> board[board_words];
   alignas(64) std::atomic<uint64_t> outcome[outcomes];  // generation << 32 | slot << 8 | Outcome
   std::atomic<uint64_t> offer[slots];         // as sender: generation << 2 | OfferState
   std::atomic<uint64_t> claim[slots];         // as receiver: generation << 2 | 1

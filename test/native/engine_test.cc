@@ -326,7 +326,7 @@ static void threads() {
     sides[i] = new Side;
     sides[i]->segment = static_cast<unsigned char*>(aligned_alloc(4096, bytes));
     memset(sides[i]->segment, 0, bytes);
-    shm::format(sides[i]->segment, i, 2);
+    shm::format(sides[i]->segment, i, 2, shm::ring_bytes_for(2), Limits{}.quota_bytes, Limits{}.quota_envelopes);
     sides[i]->pool = static_cast<unsigned char*>(aligned_alloc(64, 16 << 20));
     connect(sides[i], i);
   }
@@ -397,8 +397,8 @@ static void validation() {
     s->pool = static_cast<unsigned char*>(aligned_alloc(64, 16 << 20));
     memset(s->segment, 0, bytes);
     memset(peer, 0, bytes);
-    shm::format(s->segment, 0, 2);
-    shm::format(peer, 1, 2);
+    for (uint32_t i = 0; i < 2; ++i)
+      shm::format(i == 0 ? s->segment : peer, i, 2, shm::ring_bytes_for(2), Limits{}.quota_bytes, Limits{}.quota_envelopes);
     connect(s, 0);
     (void)s->engine.try_enter();
     shm::connect(&s->port, s->segment, peer, bytes, 1);

@@ -14,7 +14,7 @@ if (then === "waitFirst" && process.env.CARILLON_RANK === "1") {
 }
 
 try {
-  const options = process.env.TEST_WAIT === undefined ? {} : { wait: JSON.parse(process.env.TEST_WAIT) };
+  const options = JSON.parse(process.env.TEST_OPTIONS ?? "{}");
   const world = await World.join(options);
   say({ rank: world.rank, size: world.size });
   if (then === "fork") {

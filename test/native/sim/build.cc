@@ -57,7 +57,8 @@ void build_process(Process& p, int rank) {
   size_t bytes = shm::segment_bytes(static_cast<uint32_t>(w.size), w.ring_bytes);
   p.segment = static_cast<unsigned char*>(aligned_alloc(4096, (bytes + 4095) / 4096 * 4096));
   memset(p.segment, 0, bytes);
-  shm::format(p.segment, static_cast<uint32_t>(rank), static_cast<uint32_t>(w.size), w.ring_bytes);
+  shm::format(p.segment, static_cast<uint32_t>(rank), static_cast<uint32_t>(w.size), w.ring_bytes, w.limits.quota_bytes,
+              w.limits.quota_envelopes);
   p.peers = new Peer[w.size];
   p.ports = new shm::ShmPort[w.size];
   p.bins = zeroed<Matcher::Bins>();
@@ -102,13 +103,17 @@ void choose_parameters() {
   w.bound = 3'000'000;
   w.adaptive = r.chance(300);
   w.small_pool = r.chance(300);
+  w.forbidden = !w.small_pool && r.chance(300);  // a stalled ring would hold the parts up
   w.limits.eager_bytes = w.small_pool ? 128 : r.chance(500) ? 900 : 128;
   w.ring_bytes = w.limits.eager_bytes > 128 ? 2048u << r.below(3) : 512u << r.below(4);
-  w.limits.quota_bytes = (w.limits.eager_bytes + 192) * (1 + r.below(8));
+  w.limits.most_eager_bytes = w.limits.eager_bytes;
+  w.limits.wait_bytes = r.below(3) * 200;
+  w.limits.quota_bytes = charge_of(w.limits.eager_bytes) * (1 + r.below(8));
   w.limits.quota_envelopes = 1 + r.below(12);
   w.limits.max_message = 1 << 20;
   w.pool_bytes = w.small_pool ? 256 * (1 + r.below(6))
-                              : 7 * w.size * (2 * w.limits.quota_bytes + 256 * w.limits.quota_envelopes);
+                              : 7 * w.size * (w.limits.quota_bytes + wants * charge_of(w.limits.eager_bytes) +
+                                          256 * (w.limits.quota_envelopes + wants));
   w.largest = r.chance(20) ? 600'000 : r.chance(300) ? 20'000 : 2'000;
   if (r.chance(350)) {
     uint32_t count = 1 + r.below(3);
@@ -159,6 +164,7 @@ void build_world() {
       if (k == i) continue;
       p.ports[k].pid = k;
       p.ports[k].copy = copy;
+      p.ports[k].reads = !w.forbidden;
       p.departures.push_back({w.random.below(w.random.chance(700) ? 3 : 600), k, Ending::none});
     }
     for (int k = 0; k < 3; ++k) build_thread(p, k);

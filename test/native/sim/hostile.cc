@@ -30,8 +30,12 @@ void run_hostile(void* argument) {
       case 0: lane->head.store(odd()); break;
       case 1: lane->tail.store(odd()); break;
       case 2: lane->blocked.store(r.below(2)); break;
-      case 3: lane->free_bytes.store(odd()); break;
-      case 4: lane->free_envelopes.store(r.chance(500) ? odd() : lane->free_envelopes.load() + r.below(3)); break;
+      case 3: lane->board[r.below(board::words)].store(odd()); break;
+      case 4:
+        if (r.chance(500)) lane->board[board::free_envelopes + r.below(buckets)].fetch_add(r.below(3));
+        else lane->board[board::held + r.below(2)].fetch_add(1);
+        lane->notices.fetch_add(1);
+        break;
       case 5: lane->outcome_head.store(r.chance(300) ? odd() : lane->outcome_head.load() + r.below(4)); break;
       case 6:
         lane->outcome[lane->outcome_head.load() % shm::outcomes].store(
@@ -50,7 +54,7 @@ void run_hostile(void* argument) {
         if (r.chance(100)) frame[1] = 0xffffffff;
         PacketHeader h = {body, reinterpret_cast<uint64_t>(p.arena) + r.below(1000), static_cast<int32_t>(r.below(3)), r.below(2),
                           r.below(50), 1 + r.below(3), static_cast<uint16_t>(r.below(r.chance(100) ? 70000 : 8)),
-                          static_cast<PacketKind>(r.chance(900) ? 1 + (body == 0) : r.below(5)), 0, 0};
+                          static_cast<PacketKind>(r.chance(900) ? 1 + (body == 0) : r.below(5)), 0, r.below(3)};
         if (h.kind == PacketKind::offer) h.bytes = r.chance(100) ? odd() : r.below(5000);
         if (r.chance(50)) h.tag = -5;
         if (r.chance(50)) h.address = odd();

@@ -47,7 +47,7 @@ Message* new_message(int source, int thread, int dest, uint32_t context, int tag
   m->tag = tag;
   m->bytes = bytes;
   m->synchronous = synchronous;
-  uint64_t key = static_cast<uint64_t>((((source * 2 + thread) * 4 + dest) * 2 + static_cast<int>(context)) * 4 + tag);
+  uint64_t key = static_cast<uint64_t>((((source * 2 + thread) * 4 + dest) * 2 + static_cast<int>(context)) * 64 + tag);
   m->number = world->numbers[key]++;
   world->messages.push_back(m);
   return m;
@@ -155,10 +155,14 @@ void print_state() {
       const Peer& peer = p.engine->peer(k);
       if (!peer.driver) continue;
       const shm::ShmPort& port = p.ports[k];
-      printf("  peer %d: ending %d%s%s, line %s, blocked %d, envelopes %lu sent %lu free, ring out %lu/%lu in %lu/%lu\n", k,
-             static_cast<int>(peer.ending), peer.ended ? " ended" : "", peer.stalled ? " stalled" : "",
-             peer.line.empty() ? "empty" : "waits", port.blocked, peer.sent_envelopes, peer.free_envelopes, port.head,
-             port.tail_seen, port.theirs->head.load(), port.tail);
+      printf("  peer %d: ending %d%s%s, lines %x%s, asked %d %d, out %lu envelopes %lu bytes, ring out %lu/%lu in %lu/%lu\n", k,
+             static_cast<int>(peer.ending), peer.ended ? " ended" : "", peer.stalled ? " stalled" : "", peer.lines,
+             peer.unanswered ? " unanswered" : "", port.asked, port.no_room, peer.credit.out_envelopes,
+             peer.credit.out_bytes, port.head, port.tail_seen, port.theirs->head.load(), port.tail);
+      printf("          as receiver: held %d, %lu envelopes %lu bytes, partial %d, wants", peer.held, peer.held_envelopes,
+             peer.held_bytes, peer.partial);
+      for (const Request* r : peer.wanted) printf(" %d", r ? static_cast<int>(r->index) : -1);
+      printf("\n");
     }
     for (Thread& t : p.threads)
       for (Operation* o : t.operations)
@@ -172,6 +176,22 @@ void print_state() {
              b->offer ? ", offer" : "");
     });
   }
+}
+
+// A message in a line to process k that a posted receive there waits for, though the ring is open and a want may pass.
+const Message* starved(Process& p, int k) {
+  Peer& peer = p.engine->peer(k);
+  Process& to = process(k);
+  if (!to.runs() || to.engine->peer(p.rank).stalled || anybody_hostile()) return nullptr;
+  if (peer.credit.out_envelopes >= peer.credit.quota_envelopes + wants) return nullptr;
+  if (peer.credit.out_bytes + charge_of(world->limits.eager_bytes) >
+      peer.credit.quota_bytes + wants * charge_of(world->limits.eager_bytes))
+    return nullptr;
+  for (const RequestList& line : peer.line)
+    for (const Request* r = line.first(); r; r = RequestList::next(r))
+      if (EngineAccess::matcher(*to.engine).find_posted(r->context, p.rank, r->tag))
+        return reinterpret_cast<const Operation*>(r)->message;
+  return nullptr;
 }
 
 // Nobody can run. Whoever has something left to do was forgotten, unless a departure or a stop is still to end, or a ring
@@ -205,16 +225,18 @@ void check_idle() {
       const shm::ShmPort& port = p.ports[k];
       if (port.theirs->outcome_head.load() != port.outcome_tail)
         return fail("process %d: everybody sleeps and an outcome of process %d was not seen", i, k);
-      if (port.blocked && (port.theirs->tail.load() != port.tail_seen ||
-                           port.theirs->free_envelopes.load() != port.envelopes_seen))
+      if ((port.asked || port.no_room) &&
+          (port.theirs->tail.load() != port.tail_seen || port.theirs->posted.load() != port.posted_seen))
         return fail("process %d: everybody sleeps and room at process %d was not seen", i, k);
-      if (port.credit_changed || port.tail != port.tail_published)
+      if (port.tail != port.tail_published)
         return fail("process %d: everybody sleeps and what process %d may send again is not published", i, k);
-      if (!peer.line.empty() && !port.blocked && peer.sent_envelopes - peer.free_envelopes < w.limits.quota_envelopes) {
-        bool open = false;
-        for (const Request* r : peer.offers) open |= r != nullptr;
-        if (!open) return fail("process %d: everybody sleeps and a send to %d waits for nothing", i, k);
-      }
+      for (uint32_t b = 0; b < buckets; ++b)
+        if (peer.given_envelopes[b] != port.mine->board[board::free_envelopes + b].load() ||
+            peer.given_bytes[b] != port.mine->board[board::free_bytes + b].load())
+          return fail("process %d: everybody sleeps and what process %d may send again is not posted", i, k);
+      if ((peer.lines || !peer.pushes.empty()) && !port.asked && !port.no_room)
+        return fail("process %d: everybody sleeps and a send to %d waits for nothing", i, k);
+      if (const Message* m = starved(p, k)) return fail("message %u is held back although a receive waits for it", m->id);
       const unsigned char* packet;
       uint32_t bytes;
       if (peer.stalled && shm::driver.peek(&p.ports[k], &packet, &bytes) == Peek::packet) {

@@ -30,6 +30,8 @@ Operation* new_operation(Thread& t) {
   return o;
 }
 
+constexpr int tags[] = {0, 1, static_cast<int>(buckets)};  // two of them share a bucket
+
 uint64_t random_size() {
   Random& r = world->random;
   switch (r.below(6)) {
@@ -77,7 +79,7 @@ void send(Thread& t) {
   unsigned char* body = reserve(p, bytes + 1);
   if (!body) return;
   uint32_t context = r.below(2);
-  int tag = static_cast<int>(r.below(3));
+  int tag = tags[r.below(3)];
   Message* m = new_message(p.rank, t.number, dest, context, tag, bytes, r.chance(150));
   if (dest == p.rank) return send_to_oneself(t, m);
   fill(body, bytes, m->id);
@@ -133,7 +135,7 @@ void random_receive(Thread& t) {
   World& w = *world;
   Random& r = w.random;
   int source = r.chance(400) ? any_source : static_cast<int>(r.below(w.size));
-  int tag = r.chance(400) ? any_tag : static_cast<int>(r.below(3));
+  int tag = r.chance(400) ? any_tag : tags[r.below(3)];
   bool into = r.chance(400);
   uint64_t capacity = into ? w.largest + 400 : UINT64_MAX;
   if (r.chance(200)) capacity = r.below(w.limits.eager_bytes + 50);

@@ -164,6 +164,7 @@ struct World {
   uint32_t ring_bytes = 4096;
   size_t pool_bytes = 0;
   bool small_pool = false, adaptive = false;
+  bool forbidden = false;       // nobody may read another process's memory
   uint32_t largest = 1000;
   uint64_t short_copy = 600;
 

@@ -1,0 +1,100 @@
+// What a program or its environment chooses when it joins: how loops wait, and the thresholds of the protocols.
+// Responsible for defaults, environment variables and checks; not for what the engine makes of them.
+import { CarillonError } from "./errors.js";
+
+/** How an event loop waits: look at the rings for up to 50 µs before it blocks, where that pays, or block at once. */
+export type Wait = "adaptive" | "block";
+
+/**
+ * How a body above `eagerBytes` travels: "read" by one copy out of the sender's memory (process_vm_readv), "ring" in
+ * packets through the ring, "auto" by reading unless the kernel forbids that.
+ */
+export type Rendezvous = "auto" | "read" | "ring";
+
+export interface Settings {
+  /** Default "adaptive". Of this thread. Environment: CARILLON_WAIT (`carillon run --wait`). */
+  wait?: Wait;
+  /**
+   * How many bytes of messages that nobody has received yet this process holds, 1 MiB to 16 GiB; default 64 MiB. What
+   * does not fit waits at its sender. Envelopes are bounded apart: 65,536. Environment: CARILLON_MAX_UNEXPECTED_BYTES.
+   */
+  maxUnexpectedBytes?: number;
+  /**
+   * The largest body that is sent at once, without waiting for its receive, 0 to 16,000 bytes; default 16,000 (measured:
+   * docs/architecture.md). Environment: CARILLON_EAGER_BYTES.
+   */
+  eagerBytes?: number;
+  /** Default "auto". Environment: CARILLON_RENDEZVOUS. */
+  rendezvous?: Rendezvous;
+}
+
+const VARIABLES = {
+  wait: "CARILLON_WAIT",
+  maxUnexpectedBytes: "CARILLON_MAX_UNEXPECTED_BYTES",
+  eagerBytes: "CARILLON_EAGER_BYTES",
+  rendezvous: "CARILLON_RENDEZVOUS",
+} as const;
+
+/**
+ * Every setting, from the options, else the environment, else the default.
+ * @throws CarillonError ERR_CARILLON_INVALID_ARGUMENT for an option, ERR_CARILLON_ENVIRONMENT for a variable
+ */
+export function settingsFrom(options: Settings): Required<Settings> {
+  return {
+    wait: word(options, "wait", ["adaptive", "block"]),
+    maxUnexpectedBytes: bytes(options, "maxUnexpectedBytes", 2 ** 20, 2 ** 34, 2 ** 26),
+    eagerBytes: bytes(options, "eagerBytes", 0, 16_000, 16_000),
+    rendezvous: word(options, "rendezvous", ["auto", "read", "ring"]),
+  };
+}
+
+/** The variables that tell another process what these options chose. */
+export function environmentOf(options: Settings): Record<string, string> {
+  const variables: Record<string, string> = {};
+  for (const name of Object.keys(VARIABLES) as (keyof Settings)[]) {
+    if (options[name] !== undefined) variables[VARIABLES[name]] = String(options[name]);
+  }
+  return variables;
+}
+
+/** The settings among other options. */
+export function settingsAmong(options: Settings): Settings {
+  const { wait, maxUnexpectedBytes, eagerBytes, rendezvous } = options;
+  return {
+    ...(wait !== undefined && { wait }),
+    ...(maxUnexpectedBytes !== undefined && { maxUnexpectedBytes }),
+    ...(eagerBytes !== undefined && { eagerBytes }),
+    ...(rendezvous !== undefined && { rendezvous }),
+  };
+}
+
+function word<const K extends "wait" | "rendezvous", W extends string>(
+  options: Settings,
+  name: K,
+  words: readonly [W, ...W[]],
+): W {
+  const asked = options[name] ?? process.env[VARIABLES[name]] ?? words[0];
+  if ((words as readonly unknown[]).includes(asked)) return asked as unknown as W;
+  const choice = words.map((each) => `"${each}"`).join(" or ");
+  throw wrong(options, name, choice, JSON.stringify(asked));
+}
+
+function bytes(
+  options: Settings,
+  name: "maxUnexpectedBytes" | "eagerBytes",
+  least: number,
+  most: number,
+  normal: number,
+): number {
+  const variable = process.env[VARIABLES[name]];
+  const asked = options[name] ?? (variable === undefined ? normal : /^\d{1,15}$/.test(variable) ? +variable : variable);
+  if (Number.isInteger(asked) && (asked as number) >= least && (asked as number) <= most) return asked as number;
+  const shown = typeof asked === "string" ? JSON.stringify(asked) : String(asked);
+  throw wrong(options, name, `a whole number of bytes from ${least} to ${most}`, shown);
+}
+
+function wrong(options: Settings, name: keyof typeof VARIABLES, asked: string, found: string): CarillonError {
+  return options[name] === undefined
+    ? new CarillonError("ERR_CARILLON_ENVIRONMENT", `${VARIABLES[name]} must be ${asked}, not ${found}`)
+    : new CarillonError("ERR_CARILLON_INVALID_ARGUMENT", `${name} must be ${asked}, not ${found}`);
+}
