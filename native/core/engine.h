@@ -53,7 +53,7 @@ struct Platform {
 };
 
 struct Limits {
-  uint32_t eager_bytes = 16000;             // bodies up to this are copied into the ring; with its Block, fits 16 KiB
+  uint32_t eager_bytes = 16000;             // bodies up to this are copied into the ring; with its Block, fits a block of 16 KiB
   uint64_t quota_bytes = 1 << 20;           // charged for eager bodies (charge_of) that the receiver has not freed
   uint64_t quota_envelopes = 4096;          // the same in messages
   uint64_t max_message = uint64_t{1} << 32;  // larger offers are a protocol error
@@ -78,7 +78,7 @@ struct Part {
 class Engine {
  public:
   // ---- before the first thread enters ----
-  void init(uint32_t rank, uint32_t size, Peer* peers, Matcher::Bins* bins, unsigned char* pool, size_t pool_bytes,
+  void init(uint32_t rank, uint32_t size, Peer* peers, const Matcher::Bins& bins, unsigned char* pool, size_t pool_bytes,
             std::atomic<uint64_t>* attention, const Doorbell* doorbell, const Platform& platform, const Limits& limits);
 
   // ---- any thread ----
