@@ -56,6 +56,10 @@ void allow_reading(int socket) {
     prctl(PR_SET_PTRACER, static_cast<unsigned long>(launcher.pid), 0, 0, 0);
 }
 
+// Two for each of half a million keys that wait at once, in address space; the cost beyond rises slowly.
+constexpr uint32_t bins_each = 1 << 20;
+constexpr size_t bins_bytes = size_t{Matcher::tables} * bins_each * sizeof(void*);
+
 template <typename T>
 T* make_array(size_t count) {
   return new (std::nothrow) T[count]();
@@ -84,7 +88,7 @@ void destroy(Rank* r) {
   close_descriptor(r->timer);
   close_descriptor(r->epoll);
   if (r->pool) munmap(r->pool, r->pool_bytes);
-  if (r->bins) munmap(r->bins, sizeof(Matcher::Bins));
+  if (r->bins.memory) munmap(r->bins.memory, bins_bytes);
   delete[] r->peers;
   delete[] r->ports;
   delete[] r->descriptors;
@@ -124,17 +128,18 @@ Rank* create(const char* address, uint32_t rank, uint32_t size, const Settings& 
   r->mapped_bytes = make_array<size_t>(size);
   for (uint32_t i = 0; r->descriptors && i < size; ++i) r->descriptors[i] = {0, -1, -1, -1, -1};
   Limits limits = limits_for(size, settings);
-  // Reserved for the worst case of every size class, touched only as far as it is used.
-  r->pool_bytes = (limits.quota_bytes + wants * charge_of(limits.most_eager_bytes) + 256 * (limits.quota_envelopes + wants)) * 6 * size;
+  // Reserved for all that the quotas allow, touched only as far as it is used.
+  uint64_t allowed = limits.quota_bytes + wants * charge_of(limits.most_eager_bytes) + Pool::smallest * (limits.quota_envelopes + wants);
+  r->pool_bytes = Pool::reservation(allowed * size);
   r->pool = static_cast<unsigned char*>(reserve(r->pool_bytes));
-  r->bins = static_cast<Matcher::Bins*>(reserve(sizeof(Matcher::Bins)));
+  r->bins = {static_cast<void**>(reserve(bins_bytes)), bins_each};
   r->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   r->escalation = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   r->nudge = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   r->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
   r->epoll = epoll_create1(EPOLL_CLOEXEC);
   bool sound = r->segment.base && r->peers && r->ports && r->descriptors && r->mapped && r->mapped_bytes && r->pool &&
-               r->bins && r->bell >= 0 && r->escalation >= 0 && r->nudge >= 0 && r->timer >= 0 && r->epoll >= 0;
+               r->bins.memory && r->bell >= 0 && r->escalation >= 0 && r->nudge >= 0 && r->timer >= 0 && r->epoll >= 0;
   if (!sound) {
     destroy(r);
     return nullptr;

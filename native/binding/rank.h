@@ -39,7 +39,7 @@ struct Rank {
   bootstrap::PeerDescriptors* descriptors = nullptr;
   const unsigned char** mapped = nullptr;
   size_t* mapped_bytes = nullptr;
-  Matcher::Bins* bins = nullptr;
+  Matcher::Bins bins;
   unsigned char* pool = nullptr;
   size_t pool_bytes = 0;
   bootstrap::Client* client = nullptr;

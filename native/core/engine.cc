@@ -7,7 +7,7 @@ namespace {
 constexpr int kRounds = 16;  // looks before a holder hands the rest to the progress thread
 }
 
-void Engine::init(uint32_t rank, uint32_t size, Peer* peers, Matcher::Bins* bins, unsigned char* pool,
+void Engine::init(uint32_t rank, uint32_t size, Peer* peers, const Matcher::Bins& bins, unsigned char* pool,
                   size_t pool_bytes, std::atomic<uint64_t>* attention, const Doorbell* doorbell,
                   const Platform& platform, const Limits& limits) {
   rank_ = rank;

@@ -72,7 +72,7 @@ struct Platform {
 };
 
 struct Limits {
-  uint32_t eager_bytes = 16000;             // bodies up to this are copied into the ring; with its Block, fits 16 KiB
+  uint32_t eager_bytes = 16000;             // bodies up to this are copied into the ring; with its Block, fits a block of 16 KiB
   uint32_t most_eager_bytes = 16000;        // what a peer's eager_bytes may be
   uint32_t wait_bytes = 1024;               // bodies up to this wait for credit rather than become offers
   uint64_t quota_bytes = 4 << 20;           // of each peer: charged for eager bodies (charge_of) that wait here
@@ -100,7 +100,7 @@ struct Part {
 class Engine {
  public:
   // ---- before the first thread enters ----
-  void init(uint32_t rank, uint32_t size, Peer* peers, Matcher::Bins* bins, unsigned char* pool, size_t pool_bytes,
+  void init(uint32_t rank, uint32_t size, Peer* peers, const Matcher::Bins& bins, unsigned char* pool, size_t pool_bytes,
             std::atomic<uint64_t>* attention, const Doorbell* doorbell, const Platform& platform, const Limits& limits);
 
   // ---- any thread ----

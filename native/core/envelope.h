@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "key_index.h"
 #include "list.h"
 #include "submission.h"
 
@@ -13,11 +14,13 @@ struct Request;
 
 // An envelope nobody has taken yet, or the body of an eager message on its way to JavaScript. The body follows it.
 struct Block {
-  Link<Block> exact, by_source, by_tag, in_order;  // unexpected: the four orders in which it may be looked for
-  Block* next = nullptr;                           // free list or returned stack
-  Parcel* parcel = nullptr;                        // a message to oneself: this block is the parcel's head
-  uint64_t bytes = 0;                              // of the body
-  uint64_t remote = 0;                             // offer: where it lies
+  Place<Block> exact, by_source, by_tag, by_context;  // unexpected: the four ways in which it may be looked for ...
+  Link<Block> in_order;                               // ... and all in order of arrival. Free: the pool's list
+  uint64_t arrival = 0;                               // unexpected: its place in that order
+  Block* next = nullptr;                              // the pool's kept or returned stack
+  Parcel* parcel = nullptr;                           // a message to oneself: this block is the parcel's head
+  uint64_t bytes = 0;                                 // of the body
+  uint64_t remote = 0;                                // offer: where it lies
   int32_t source = 0;
   int32_t tag = 0;
   uint32_t context = 0;
@@ -29,6 +32,9 @@ struct Block {
 
   unsigned char* body() { return reinterpret_cast<unsigned char*>(this + 1); }
 };
+static_assert(sizeof(Block) <= 192, "a body of 64 bytes fits the pool's smallest block");
+
+using BlockList = List<Block, &Block::in_order>;
 
 // A message from this process to itself: handed over in memory, allocated by the sending JavaScript thread with malloc,
 // freed by the receiving one. The body follows it.

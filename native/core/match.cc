@@ -3,74 +3,105 @@
 
 namespace carillon {
 
-Request* Matcher::first_in(uint32_t context, int32_t source, int32_t tag) const {
-  for (Request* r = bins_->posted[bin(context, source, tag)].first(); r; r = RequestList::next(r))
-    if (r->peer == source && r->tag == tag && r->context == context) return r;
-  return nullptr;
+namespace {
+bool fits(const Key& asked, const Key& said) {
+  return asked.context == said.context && (asked.source == any_source || asked.source == said.source) &&
+         (asked.tag == any_tag || asked.tag == said.tag);
+}
+}  // namespace
+
+void Matcher::init(const Bins& bins) {
+  auto table = [&](uint32_t number) { return bins.memory + size_t{number} * bins.each; };
+  by_asked_.init(reinterpret_cast<Request**>(table(0)), bins.each);
+  exact_.init(reinterpret_cast<Block**>(table(1)), bins.each);
+  by_source_.init(reinterpret_cast<Block**>(table(2)), bins.each);
+  by_tag_.init(reinterpret_cast<Block**>(table(3)), bins.each);
+  by_context_.init(reinterpret_cast<Block**>(table(4)), bins.each);
 }
 
 Request* Matcher::find_posted(uint32_t context, int32_t source, int32_t tag) const {
-  Request* best = first_in(context, source, tag);
-  Request* others[] = {first_in(context, any_source, tag), first_in(context, source, any_tag),
-                       first_in(context, any_source, any_tag)};
-  for (Request* r : others)
-    if (r && (!best || r->sequence < best->sequence)) best = r;
+  Request* best = nullptr;
+  if (!posted_indexed_) {
+    for (best = first_posted(); best; best = next_posted(best))
+      if (fits(asked(best), {context, source, tag})) break;
+    return best;
+  }
+  for (int32_t s : {source, any_source})
+    for (int32_t t : {tag, any_tag}) {
+      if (posted_kinds_[kind(s, t)] == 0) continue;
+      Request* r = by_asked_.first({context, s, t});
+      if (r && (!best || r->sequence < best->sequence)) best = r;
+    }
   return best;
 }
 
 void Matcher::post(Request* receive) {
-  RequestList& list = bins_->posted[bin(receive->context, receive->peer, receive->tag)];
-  // New ones go last; one that was given back goes to its old place, which is near the front.
-  Request* place = nullptr;
-  if (list.last() && list.last()->sequence > receive->sequence) {
-    place = list.first();
-    while (place->sequence < receive->sequence) place = RequestList::next(place);
+  posted_.insert_in_order<&Request::sequence>(receive);
+  ++posted_kinds_[kind(receive->peer, receive->tag)];
+  ++posted_count_;
+  if (posted_indexed_) {
+    by_asked_.insert(receive);
+  } else if (posted_count_ > walked) {
+    posted_indexed_ = true;
+    each_posted([&](Request* r) { by_asked_.insert(r); });
   }
-  list.insert_before(place, receive);
-  Request* before = nullptr;
-  if (order_.last() && order_.last()->sequence > receive->sequence) {
-    before = order_.first();
-    while (before->sequence < receive->sequence) before = next_posted(before);
-  }
-  order_.insert_before(before, receive);
 }
 
 void Matcher::withdraw(Request* receive) {
-  bins_->posted[bin(receive->context, receive->peer, receive->tag)].remove(receive);
-  order_.remove(receive);
+  posted_.remove(receive);
+  --posted_kinds_[kind(receive->peer, receive->tag)];
+  --posted_count_;
+  if (!posted_indexed_) return;
+  by_asked_.remove(receive);
+  if (posted_count_ > few) return;
+  posted_indexed_ = false;
+  each_posted([&](Request* r) { by_asked_.remove(r); });
 }
 
 Block* Matcher::find_unexpected(uint32_t context, int32_t source, int32_t tag) const {
-  if (source != any_source && tag != any_tag) {
-    for (Block* b = bins_->exact[bin(context, source, tag)].first(); b; b = List<Block, &Block::exact>::next(b))
-      if (b->source == source && b->tag == tag && b->context == context) return b;
-  } else if (source != any_source) {
-    for (Block* b = bins_->by_source[bin(context, source, any_tag)].first(); b;
-         b = List<Block, &Block::by_source>::next(b))
-      if (b->source == source && b->context == context) return b;
-  } else if (tag != any_tag) {
-    for (Block* b = bins_->by_tag[bin(context, any_source, tag)].first(); b; b = List<Block, &Block::by_tag>::next(b))
-      if (b->tag == tag && b->context == context) return b;
-  } else {
-    for (Block* b = bins_->in_order[bin(context, any_source, any_tag)].first(); b;
-         b = List<Block, &Block::in_order>::next(b))
-      if (b->context == context) return b;
+  const Key key = {context, source, tag};
+  if (!unexpected_indexed_) {
+    Block* b = first_unexpected();
+    while (b && !fits(key, said<true, true>(b))) b = next_unexpected(b);
+    return b;
   }
-  return nullptr;
+  if (source != any_source) return tag != any_tag ? exact_.first(key) : by_source_.first(key);
+  return tag != any_tag ? by_tag_.first(key) : by_context_.first(key);
 }
 
-void Matcher::add_unexpected(Block* b) {
-  bins_->exact[bin(b->context, b->source, b->tag)].append(b);
-  bins_->by_source[bin(b->context, b->source, any_tag)].append(b);
-  bins_->by_tag[bin(b->context, any_source, b->tag)].append(b);
-  bins_->in_order[bin(b->context, any_source, any_tag)].append(b);
+void Matcher::index(Block* b) {
+  exact_.insert(b);
+  by_source_.insert(b);
+  by_tag_.insert(b);
+  by_context_.insert(b);
 }
 
-void Matcher::remove_unexpected(Block* b) {
-  bins_->exact[bin(b->context, b->source, b->tag)].remove(b);
-  bins_->by_source[bin(b->context, b->source, any_tag)].remove(b);
-  bins_->by_tag[bin(b->context, any_source, b->tag)].remove(b);
-  bins_->in_order[bin(b->context, any_source, any_tag)].remove(b);
+void Matcher::forget(Block* b) {
+  exact_.remove(b);
+  by_source_.remove(b);
+  by_tag_.remove(b);
+  by_context_.remove(b);
+}
+
+void Matcher::add_unexpected(Block* envelope) {
+  unexpected_.insert_in_order<&Block::arrival>(envelope);
+  ++unexpected_count_;
+  if (unexpected_indexed_) {
+    index(envelope);
+  } else if (unexpected_count_ > walked) {
+    unexpected_indexed_ = true;
+    each_unexpected([&](Block* b) { index(b); });
+  }
+}
+
+void Matcher::remove_unexpected(Block* envelope) {
+  unexpected_.remove(envelope);
+  --unexpected_count_;
+  if (!unexpected_indexed_) return;
+  forget(envelope);
+  if (unexpected_count_ > few) return;
+  unexpected_indexed_ = false;
+  each_unexpected([&](Block* b) { forget(b); });
 }
 
 }  // namespace carillon

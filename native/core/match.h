@@ -1,30 +1,30 @@
 // Matching: which receive takes which message, by (communicator, source, tag) with wildcards.
 //
-// Posted receives lie in hash bins by what they ask for, each bin in the order posted; an arriving message looks into the
-// four bins that could hold its taker and takes the one posted first. Unexpected envelopes lie in four lists each (exact,
-// by source, by tag, all of a communicator), so that any receive finds the one that came first. Both cost a few
-// look-ups whatever the number waiting. Used under the guard only; nothing is allocated after init.
+// Posted receives lie in one list in the order posted, unexpected envelopes in one in order of arrival. While there
+// are few, the list is walked; when there are more, everything in it is indexed too: posted receives by what they ask
+// for (an arriving message looks for the four keys it could be asked by, and takes the receive posted first),
+// unexpected envelopes by the four keys they could be asked by (a receive looks for its own). So a call costs a few
+// look-ups, whatever waits. Used under the guard only; nothing is allocated.
 #pragma once
 
 #include <cstdint>
 
-#include "pool.h"
+#include "key_index.h"
 #include "request.h"
 
 namespace carillon {
 
 class Matcher {
  public:
-  static constexpr uint32_t kBins = 1024;
+  static constexpr uint32_t tables = 5, least_bins = 16;
+  // Zeroed memory for `tables` times `each` bins, at least least_bins each. Two are used for each key that waits,
+  // from the start of each table on; when there are more keys, calls cost more.
   struct Bins {
-    RequestList posted[kBins];
-    List<Block, &Block::exact> exact[kBins];
-    List<Block, &Block::by_source> by_source[kBins];
-    List<Block, &Block::by_tag> by_tag[kBins];
-    List<Block, &Block::in_order> in_order[kBins];
+    void** memory = nullptr;
+    uint32_t each = 0;
   };
 
-  void init(Bins* bins) { bins_ = bins; }
+  void init(const Bins& bins);
 
   // The posted receive that a message would go to now; it stays posted.
   Request* find_posted(uint32_t context, int32_t source, int32_t tag) const;
@@ -32,46 +32,65 @@ class Matcher {
   void post(Request* receive);
   void withdraw(Request* receive);
   uint64_t next_sequence() { return ++sequence_; }
-  // All posted receives, in line.
-  Request* first_posted() const { return order_.first(); }
-  static Request* next_posted(const Request* r) { return List<Request, &Request::in_line>::next(r); }
 
   // The unexpected envelope that a receive would take now; it stays.
   Block* find_unexpected(uint32_t context, int32_t source, int32_t tag) const;
+  // In order of arrival (given by next_arrival when it first came): what was given back returns to its place.
   void add_unexpected(Block* envelope);
   void remove_unexpected(Block* envelope);
+  uint64_t next_arrival() { return ++arrival_; }
 
-  // Visits every posted receive; the visitor may withdraw the one it is given.
+  // All of them in order.
+  Request* first_posted() const { return posted_.first(); }
+  static Request* next_posted(const Request* receive) { return RequestList::next(receive); }
+  Block* first_unexpected() const { return unexpected_.first(); }
+  static Block* next_unexpected(const Block* envelope) { return BlockList::next(envelope); }
+
+  // Visits every posted receive in order; the visitor may withdraw the one it is given.
   template <typename Visit>
   void each_posted(Visit visit) {
-    for (uint32_t i = 0; i < kBins; ++i)
-      for (Request *r = bins_->posted[i].first(), *next; r; r = next) {
-        next = RequestList::next(r);
-        visit(r);
-      }
+    for (Request *r = first_posted(), *next; r; r = next) {
+      next = next_posted(r);
+      visit(r);
+    }
   }
-  // Visits every unexpected envelope; the visitor may remove the one it is given.
+  // Visits every unexpected envelope in order; the visitor may remove the one it is given.
   template <typename Visit>
   void each_unexpected(Visit visit) {
-    for (uint32_t i = 0; i < kBins; ++i)
-      for (Block *b = bins_->in_order[i].first(), *next; b; b = next) {
-        next = List<Block, &Block::in_order>::next(b);
-        visit(b);
-      }
+    for (Block *b = first_unexpected(), *next; b; b = next) {
+      next = next_unexpected(b);
+      visit(b);
+    }
   }
 
  private:
-  static uint32_t bin(uint32_t context, int32_t source, int32_t tag) {
-    uint32_t h = context * 0x9e3779b1u ^ static_cast<uint32_t>(source) * 0x85ebca6bu ^ static_cast<uint32_t>(tag) * 0xc2b2ae35u;
-    h ^= h >> 15;
-    h *= 0x2c1b3c6du;
-    return (h ^ h >> 13) % kBins;
-  }
-  Request* first_in(uint32_t context, int32_t source, int32_t tag) const;
+  // More than `walked` are indexed, until only `few` are left: a number that goes up and down by one changes nothing.
+  static constexpr uint32_t walked = 16, few = 8;
 
-  Bins* bins_ = nullptr;
-  List<Request, &Request::in_line> order_;
-  uint64_t sequence_ = 0;
+  static Key asked(const Request* r) { return {r->context, r->peer, r->tag}; }
+  template <bool by_source, bool by_tag>
+  static Key said(const Block* b) {
+    return {b->context, by_source ? b->source : any_source, by_tag ? b->tag : any_tag};
+  }
+  static unsigned kind(int32_t source, int32_t tag) { return (source == any_source) + 2 * (tag == any_tag); }
+  void index(Block*);
+  void forget(Block*);
+
+  RequestList posted_;
+  KeyIndex<Request, &Request::place, asked, &Request::sequence> by_asked_;
+  uint32_t posted_kinds_[4] = {};  // how many of each kind: what nobody asks is not looked for
+  uint32_t posted_count_ = 0;
+  bool posted_indexed_ = false;
+
+  BlockList unexpected_;
+  KeyIndex<Block, &Block::exact, said<true, true>, &Block::arrival> exact_;
+  KeyIndex<Block, &Block::by_source, said<true, false>, &Block::arrival> by_source_;
+  KeyIndex<Block, &Block::by_tag, said<false, true>, &Block::arrival> by_tag_;
+  KeyIndex<Block, &Block::by_context, said<false, false>, &Block::arrival> by_context_;
+  uint32_t unexpected_count_ = 0;
+  bool unexpected_indexed_ = false;
+
+  uint64_t sequence_ = 0, arrival_ = 0;
 };
 
 }  // namespace carillon

@@ -107,6 +107,7 @@ bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
   b->slot = h.slot;
   b->generation = h.generation;
   if (eager) copy_bytes(b->body(), body, h.bytes);
+  b->arrival = matcher_.next_arrival();
   matcher_.add_unexpected(b);
   ++counters_.unexpected;
   return true;

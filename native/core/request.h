@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "envelope.h"
+#include "key_index.h"
 #include "list.h"
 #include "submission.h"
 
@@ -69,8 +70,8 @@ struct Request : Submission {
   void* owned = nullptr;            // binding: memory to free with the request
 
   // Matching and transfer.
-  Link<Request> link;               // posted bin, peer's line, pull queue, pushes or incoming
-  Link<Request> in_line;            // all posted receives, in the order posted
+  Link<Request> link;               // all posted receives in line, peer's line, pull queue, pushes or incoming
+  Place<Request> place;             // posted: among those that ask the same
   Link<Request> by_queue;           // all requests of one completion queue that the core knows
   uint64_t sequence = 0;            // receive: place in line
   uint16_t wants = 0;               // receive: at how many peers it is wanted (flow.h); at most one slot each

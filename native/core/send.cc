@@ -212,6 +212,7 @@ void Engine::deliver_parcel(Parcel* parcel) {
     r->got_bytes = b->bytes;
     complete(r, Status::truncated);
   }
+  b->arrival = matcher_.next_arrival();
   matcher_.add_unexpected(b);
 }
 

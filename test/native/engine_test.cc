@@ -1,154 +1,31 @@
-// Direct tests of the engine's parts: matching against a plain model, pool, guard and submission queue (with threads), and
-// what is accepted as a packet. Linked with native/engine_unit.cc. Prints one line per check; the exit code is 1 when one failed.
+// Direct tests of the engine's parts: guard and submission queue (with threads), what is accepted as a packet, and those of
+// engine_matching.cc and engine_pool.cc. Linked with native/engine_unit.cc. Prints one line per check; the exit code is 1
+// when one failed. `threads`: only what runs in threads; `depth`: measures (engine_depth.cc).
 #include <pthread.h>
 #include <sched.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <vector>
 
 #include "../../native/core/engine.h"
 #include "../../native/drivers/shm.h"
+#include "engine_test.h"
 
 using namespace carillon;
 
 static int passed = 0, failed = 0;
-static void check(bool holds, const char* what) {
+void check(bool holds, const char* what) {
   ++(holds ? passed : failed);
   printf("%s %s\n", holds ? "ok  " : "FAIL", what);
 }
 
 static uint64_t state = 88172645463325252ull;
-static uint32_t below(uint32_t n) {
+uint32_t below(uint32_t n) {
   state ^= state << 13;
   state ^= state >> 7;
   state ^= state << 17;
   return static_cast<uint32_t>(state >> 20) % n;
-}
-
-// ---- matching -------------------------------------------------------------------------------------------------------
-
-static bool fits(const Request* r, uint32_t context, int source, int tag) {
-  return r->context == context && (r->peer == any_source || r->peer == source) && (r->tag == any_tag || r->tag == tag);
-}
-
-static void matching() {
-  auto* bins = new Matcher::Bins;
-  Matcher matcher;
-  matcher.init(bins);
-  std::vector<Request*> posted;    // in line
-  std::vector<Block*> unexpected;  // in order of arrival
-  bool same_posted = true, same_unexpected = true, given_back = true;
-  for (int turn = 0; turn < 20000; ++turn) {
-    uint32_t context = below(2);
-    int source = static_cast<int>(below(3)), tag = static_cast<int>(below(3));
-    switch (below(5)) {
-      case 0: {
-        auto* r = new Request;
-        r->context = context;
-        r->peer = static_cast<int>(below(4)) - 1;
-        r->tag = static_cast<int>(below(4)) - 1;
-        r->sequence = matcher.next_sequence();
-        matcher.post(r);
-        posted.push_back(r);
-        break;
-      }
-      case 1: {  // an arrival: taken, or taken and given back to its place
-        Request* expected = nullptr;
-        for (Request* r : posted)
-          if (!expected && fits(r, context, source, tag)) expected = r;
-        Request* found = matcher.find_posted(context, source, tag);
-        same_posted &= found == expected;
-        if (!found) break;
-        matcher.withdraw(found);
-        if (below(3) == 0) {
-          matcher.post(found);
-          given_back &= matcher.find_posted(context, source, tag) == found;
-          break;
-        }
-        for (size_t i = 0; i < posted.size(); ++i)
-          if (posted[i] == found) posted.erase(posted.begin() + static_cast<long>(i--));
-        delete found;
-        break;
-      }
-      case 2: {
-        auto* b = new Block;
-        b->context = context;
-        b->source = source;
-        b->tag = tag;
-        matcher.add_unexpected(b);
-        unexpected.push_back(b);
-        break;
-      }
-      default: {
-        Request asked;
-        asked.context = context;
-        asked.peer = static_cast<int>(below(4)) - 1;
-        asked.tag = static_cast<int>(below(4)) - 1;
-        Block* expected = nullptr;
-        for (Block* b : unexpected)
-          if (!expected && fits(&asked, b->context, b->source, b->tag)) expected = b;
-        Block* found = matcher.find_unexpected(context, asked.peer, asked.tag);
-        same_unexpected &= found == expected;
-        if (!found || below(2)) break;
-        matcher.remove_unexpected(found);
-        for (size_t i = 0; i < unexpected.size(); ++i)
-          if (unexpected[i] == found) unexpected.erase(unexpected.begin() + static_cast<long>(i--));
-        delete found;
-      }
-    }
-  }
-  check(same_posted, "an arriving message goes to the first receive posted that fits, wildcards included");
-  check(same_unexpected, "a receive takes the first unexpected message that fits, wildcards included");
-  check(given_back, "a receive that is given back returns to its place in line");
-  size_t visited = 0;
-  matcher.each_posted([&](Request* r) {
-    matcher.withdraw(r);
-    ++visited;
-    delete r;
-  });
-  check(visited == posted.size(), "every posted receive is visited once, and may be withdrawn meanwhile");
-  visited = 0;
-  matcher.each_unexpected([&](Block* b) {
-    matcher.remove_unexpected(b);
-    ++visited;
-    delete b;
-  });
-  check(visited == unexpected.size(), "every unexpected message is visited once, and may be removed meanwhile");
-  delete bins;
-}
-
-// ---- pool -----------------------------------------------------------------------------------------------------------
-
-static void pool() {
-  constexpr size_t bytes = 64 * 1024;
-  auto* memory = static_cast<unsigned char*>(aligned_alloc(64, bytes));
-  Pool p;
-  p.init(memory, bytes);
-  std::vector<Block*> blocks;
-  bool inside = true;
-  while (Block* b = p.allocate(100)) {
-    memset(b->body(), 0xaa, 100);
-    auto* at = reinterpret_cast<unsigned char*>(b);
-    inside &= at >= memory && b->body() + 100 <= memory + bytes;
-    blocks.push_back(b);
-  }
-  bool apart = true;
-  for (size_t i = 1; i < blocks.size(); ++i)
-    apart &= reinterpret_cast<unsigned char*>(blocks[i]) - reinterpret_cast<unsigned char*>(blocks[i - 1]) >=
-             static_cast<long>(sizeof(Block) + 100);
-  check(inside && apart && blocks.size() == bytes / 256, "the pool is used whole, never beyond its bound, blocks apart");
-  check(p.allocate(1) == nullptr, "an empty pool gives nothing");
-  check(p.allocate(16 * 1024) == nullptr, "a body larger than any class gets nothing");
-  p.free(blocks[3]);
-  check(p.allocate(1) == blocks[3], "what was freed is given out again");
-  p.give_back(blocks[0]);
-  p.give_back(blocks[1]);
-  Block* returned = p.take_returned();
-  check(returned == blocks[1] && returned->next == blocks[0] && returned->next->next == nullptr && !p.any_returned(),
-        "what other threads give back is collected once");
-  free(memory);
 }
 
 // ---- guard and submission queue, by threads ---------------------------------------------------------------------------
@@ -241,7 +118,7 @@ struct Side {
   Engine engine;
   Peer peers[2];
   shm::ShmPort port;
-  Matcher::Bins bins;
+  MatcherBins bins{Matcher::least_bins};
   unsigned char* segment;
   unsigned char* pool;
   CompletionQueue queue;
@@ -255,7 +132,7 @@ const Doorbell silent = {.name = "silent", .ring = [](const BellTarget*) {}, .es
 
 void connect(Side* s, uint32_t rank) {
   Limits limits;
-  s->engine.init(rank, 2, s->peers, &s->bins, s->pool, 16 << 20, &shm::header(s->segment)->attention, &silent,
+  s->engine.init(rank, 2, s->peers, s->bins.bins, s->pool, 16 << 20, &shm::header(s->segment)->attention, &silent,
                  {.self = s,
                   .notify = [](void*, CompletionQueue*) {},
                   .start_timer = [](void*) {},
@@ -428,10 +305,14 @@ static void validation() {
 }
 
 int main(int count, char** arguments) {
+  if (count > 1 && !strcmp(arguments[1], "depth")) {
+    measure_depth();
+    return 0;
+  }
   bool only_threads = count > 1 && !strcmp(arguments[1], "threads");
   if (!only_threads) {
-    matching();
-    pool();
+    test_matching();
+    test_pool();
     validation();
   }
   guard();

@@ -47,8 +47,8 @@ tsan="$common -O1 -fsanitize=thread"
   for file in test/native/sim/*.cc native/engine_unit.cc; do
     echo "$CXX $asan -DCARILLON_SIM -c $file -o $folder/sim-$(basename "$file").o"
   done
-  echo "$CXX $asan test/native/engine_test.cc native/engine_unit.cc -o $folder/engine_test"
-  echo "$CXX $tsan test/native/engine_test.cc native/engine_unit.cc -o $folder/engine_tsan"
+  echo "$CXX $asan test/native/engine_*.cc native/engine_unit.cc -o $folder/engine_test"
+  echo "$CXX $tsan test/native/engine_*.cc native/engine_unit.cc -o $folder/engine_tsan"
   echo "$CXX $common -O1 -fsanitize=address,undefined -fno-sanitize-recover=all test/native/bootstrap_test.cc native/bootstrap/*.cc -o $folder/bootstrap_test"
 } | xargs -P "$(nproc)" -I{} sh -c '{}' >"$folder/build.log" 2>&1
 report $? "everything compiles"

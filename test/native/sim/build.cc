@@ -2,7 +2,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <new>
 #include <utility>
 
 #include "world.h"
@@ -46,11 +45,6 @@ void copies(void* self, CompletionQueue* own) {
   else more(self);  // the progress thread itself too: what its own leave started would otherwise be forgotten
 }
 
-template <typename T>
-T* zeroed() {
-  return new (calloc(1, sizeof(T))) T;
-}
-
 void build_process(Process& p, int rank) {
   World& w = *world;
   p.rank = rank;
@@ -61,8 +55,13 @@ void build_process(Process& p, int rank) {
               w.limits.quota_envelopes);
   p.peers = new Peer[w.size];
   p.ports = new shm::ShmPort[w.size];
-  p.bins = zeroed<Matcher::Bins>();
-  p.pool = static_cast<unsigned char*>(aligned_alloc(64, (w.pool_bytes + 63) / 64 * 64));
+  constexpr uint32_t each = Matcher::least_bins;  // few, so that chains grow too
+  p.bins = {static_cast<void**>(calloc(Matcher::tables * each, sizeof(void*))), each};
+  // One for all schedules: most of it is only reserved, and asking for it again and again costs more than the schedule.
+  static unsigned char* pools[max_processes];
+  if (!pools[rank]) pools[rank] = static_cast<unsigned char*>(aligned_alloc(64, most_pool_bytes));
+  if (w.pool_bytes > most_pool_bytes) fail("the pool needs %zu bytes", w.pool_bytes);
+  p.pool = pools[rank] + (most_pool_bytes - w.pool_bytes) / 64 * 64;  // what is written beyond its end is beyond all
   static unsigned char* arenas[max_processes];
   if (!arenas[rank]) arenas[rank] = static_cast<unsigned char*>(malloc(arena_bytes));
   p.arena = arenas[rank];
@@ -111,9 +110,10 @@ void choose_parameters() {
   w.limits.quota_bytes = charge_of(w.limits.eager_bytes) * (1 + r.below(8));
   w.limits.quota_envelopes = 1 + r.below(12);
   w.limits.max_message = 1 << 20;
-  w.pool_bytes = w.small_pool ? 256 * (1 + r.below(6))
-                              : 7 * w.size * (w.limits.quota_bytes + wants * charge_of(w.limits.eager_bytes) +
-                                          256 * (w.limits.quota_envelopes + wants));
+  uint64_t allowed = w.size * (w.limits.quota_bytes + wants * charge_of(w.limits.eager_bytes) +
+                               Pool::smallest * (w.limits.quota_envelopes + wants));
+  w.pool_bytes = w.small_pool ? (Pool::smallest + 1) * (2 + r.below(5))  // one of the largest, at least
+                              : Pool::reservation(allowed);
   w.largest = r.chance(20) ? 600'000 : r.chance(300) ? 20'000 : 2'000;
   if (r.chance(350)) {
     uint32_t count = 1 + r.below(3);
@@ -200,9 +200,8 @@ void destroy_world() {
     delete p.engine;
     delete[] p.peers;
     delete[] p.ports;
-    free(p.bins);
+    free(p.bins.memory);
     free(p.segment);
-    free(p.pool);
   }
   if (w.hostile_thread.exists) discard(&w.hostile_thread.fiber);
   for (Message* m : w.messages) delete m;

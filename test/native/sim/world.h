@@ -104,7 +104,7 @@ struct Process {
   Engine* engine = nullptr;
   Peer* peers = nullptr;
   shm::ShmPort* ports = nullptr;
-  Matcher::Bins* bins = nullptr;
+  Matcher::Bins bins;
   unsigned char* segment = nullptr;
   unsigned char* pool = nullptr;
   unsigned char* arena = nullptr;
@@ -136,6 +136,7 @@ struct Options {
 };
 
 constexpr size_t arena_bytes = 4 << 20;
+constexpr size_t most_pool_bytes = 8 << 20;
 constexpr int max_processes = 3;
 
 struct World {
