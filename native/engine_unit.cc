@@ -5,6 +5,7 @@
 #include "core/endings.cc"
 #include "core/engine.cc"
 #include "core/match.cc"
+#include "core/probe.cc"
 #include "core/receive.cc"
 #include "core/send.cc"
 #include "doorbell/eventfd.cc"

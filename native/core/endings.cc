@@ -101,7 +101,9 @@ bool Engine::take_back(Request* r, Status how) {
       break;
     }
     case RequestState::handed:
-      matcher_.remove_unexpected(&r->parcel->envelope);  // the parcel is freed with the request
+      // The parcel is freed with the request.
+      if (r->parcel->holder) r->parcel->holder->block = nullptr;
+      else matcher_.remove_unexpected(&r->parcel->envelope);
       r->parcel->sender = nullptr;
       break;
     default:
@@ -136,6 +138,7 @@ bool Engine::detach(CompletionQueue* queue) {
     }
     complete(r, Status::closed);
   }
+  while (Request* r = queue->held.pop()) put_back(r);  // for the other threads: all that this one waited for has ended
   flush_lines();
   return all;
 }

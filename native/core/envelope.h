@@ -18,6 +18,7 @@ struct Block {
   Parcel* parcel = nullptr;                        // a message to oneself: this block is the parcel's head
   uint64_t bytes = 0;                              // of the body
   uint64_t remote = 0;                             // offer: where it lies
+  uint64_t arrival = 0;                            // its place in line (Matcher::next_arrival), kept when it is given back
   int32_t source = 0;
   int32_t tag = 0;
   uint32_t context = 0;
@@ -35,6 +36,7 @@ struct Block {
 struct Parcel : Submission {
   Block envelope;
   Request* sender = nullptr;  // synchronous: completes when this is matched
+  Request* holder = nullptr;  // the probe that took it: in no list meanwhile
   unsigned char* body() { return reinterpret_cast<unsigned char*>(this + 1); }
 };
 

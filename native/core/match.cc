@@ -3,6 +3,21 @@
 
 namespace carillon {
 
+namespace {
+
+// New ones go last; one that was given back goes to its old place, which is near the front.
+template <Link<Block> Block::* link>
+void insert(List<Block, link>& list, Block* b) {
+  Block* place = nullptr;
+  if (list.last() && list.last()->arrival > b->arrival) {
+    place = list.first();
+    while (place->arrival < b->arrival) place = List<Block, link>::next(place);
+  }
+  list.insert_before(place, b);
+}
+
+}  // namespace
+
 Request* Matcher::first_in(uint32_t context, int32_t source, int32_t tag) const {
   for (Request* r = bins_->posted[bin(context, source, tag)].first(); r; r = RequestList::next(r))
     if (r->peer == source && r->tag == tag && r->context == context) return r;
@@ -53,10 +68,10 @@ Block* Matcher::find_unexpected(uint32_t context, int32_t source, int32_t tag) c
 }
 
 void Matcher::add_unexpected(Block* b) {
-  bins_->exact[bin(b->context, b->source, b->tag)].append(b);
-  bins_->by_source[bin(b->context, b->source, any_tag)].append(b);
-  bins_->by_tag[bin(b->context, any_source, b->tag)].append(b);
-  bins_->in_order[bin(b->context, any_source, any_tag)].append(b);
+  insert(bins_->exact[bin(b->context, b->source, b->tag)], b);
+  insert(bins_->by_source[bin(b->context, b->source, any_tag)], b);
+  insert(bins_->by_tag[bin(b->context, any_source, b->tag)], b);
+  insert(bins_->in_order[bin(b->context, any_source, any_tag)], b);
 }
 
 void Matcher::remove_unexpected(Block* b) {

@@ -32,9 +32,11 @@ class Matcher {
   void post(Request* receive);
   void withdraw(Request* receive);
   uint64_t next_sequence() { return ++sequence_; }
+  uint64_t next_arrival() { return ++arrival_; }
 
   // The unexpected envelope that a receive would take now; it stays.
   Block* find_unexpected(uint32_t context, int32_t source, int32_t tag) const;
+  // In all lists at its place by `arrival` (given by next_arrival when it came).
   void add_unexpected(Block* envelope);
   void remove_unexpected(Block* envelope);
 
@@ -67,7 +69,7 @@ class Matcher {
   Request* first_in(uint32_t context, int32_t source, int32_t tag) const;
 
   Bins* bins_ = nullptr;
-  uint64_t sequence_ = 0;
+  uint64_t sequence_ = 0, arrival_ = 0;
 };
 
 }  // namespace carillon

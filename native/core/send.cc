@@ -150,15 +150,8 @@ void Engine::deliver_parcel(Parcel* parcel) {
     parcel->sender->state = RequestState::handed;
     parcel->sender->parcel = parcel;
   }
-  while (Request* r = matcher_.find_posted(b->context, b->source, b->tag)) {
-    matcher_.withdraw(r);
-    if (b->bytes <= r->bytes) return take_block(r, b);
-    r->from = b->source;
-    r->got_tag = b->tag;
-    r->got_bytes = b->bytes;
-    complete(r, Status::truncated);
-  }
-  matcher_.add_unexpected(b);
+  b->arrival = matcher_.next_arrival();
+  line_up(b);
 }
 
 }  // namespace carillon

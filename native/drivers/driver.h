@@ -85,6 +85,8 @@ struct Driver {
   // Sender: the next outcome. False: none. Calls with a ticket that the peer invented are reported as they are; the
   // core checks.
   bool (*outcome)(Port*, Ticket*, Outcome*);
+  // Receiver: does an offer stand, for now? Claims nothing.
+  bool (*stands)(const Port*, Ticket);
   // Receiver: claims an offer.
   Accept (*accept)(Port*, Ticket);
   // Receiver: copies the next part of a body, at most 256 KiB. NOT under the guard, never in a handler, may block in

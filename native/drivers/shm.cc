@@ -209,6 +209,12 @@ void finish(Port* port, Ticket ticket, Outcome result) {
   p->mine->outcome_head.exchange(++p->outcome_head, sequential);
 }
 
+bool stands(const Port* port, Ticket ticket) {
+  CARILLON_STEP("shm.offer.look");
+  return ticket.slot < slots &&
+         self(port)->theirs->offer[ticket.slot].load(sequential) == offer_word(ticket.generation, offered);
+}
+
 Accept accept(Port* port, Ticket ticket) {
   ShmPort* p = self(port);
   if (ticket.slot >= slots) return Accept::revoked;
@@ -306,6 +312,7 @@ const Driver driver = {
     .offer = offer,
     .revoke = revoke,
     .outcome = outcome,
+    .stands = stands,
     .accept = accept,
     .pull = pull,
     .finish = finish,
