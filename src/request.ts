@@ -4,7 +4,7 @@ import type { CarillonError } from "./errors.js";
 
 /** What a request is about, for error messages and inspection. */
 export interface Operation {
-  readonly name: "send" | "recv" | "join";
+  readonly name: "send" | "recv" | "mprobe" | "join";
   /** dest or source; -1 for any. */
   readonly peer: number;
   /** -1 for any. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "rank.h"
+#include "scatter.h"
 #include "../doorbell/system_call.h"
 
 namespace carillon {
@@ -160,15 +161,16 @@ bool copy_one(Rank* r, uint64_t most, CompletionQueue* own) {
   Request* request = r->engine.next_pull(most);
   r->engine.leave(own);
   if (!request) return false;
-  if (!request->landing) {
+  Scatter* scatter = request->list && !request->landing ? static_cast<Scatter*>(request->owned) : nullptr;
+  if (!request->landing && !scatter) {
     if (request->stage) free(request->stage);
     request->stage = static_cast<unsigned char*>(malloc(request->got_bytes));
     request->stage_bytes = request->got_bytes;
     request->landing = request->stage;
   }
   Pull result = Pull::unreadable;
-  if (request->landing) {
-    do result = r->engine.pull(request);
+  if (request->landing || scatter) {
+    do result = scatter ? pull_scattered(r->engine, request, scatter) : r->engine.pull(request);
     while (result == Pull::more && own && !request->abandon.load(std::memory_order_relaxed));
   }
   request->submission_kind = SubmissionKind::pulled;
