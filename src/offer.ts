@@ -95,12 +95,12 @@ export class Offer<T = unknown> {
 
   /**
    * The message returns to its place in line: before later ones of its source and tag, and to the first waiting receive or
-   * probe that matches it. False: it was received or given back already.
+   * probe that matches it. False: it was received or given back already, or went back when the world was closed.
    */
   giveBack(): boolean {
-    if (this.#state !== "held") return false;
+    if (this.#state !== "held" || !this.#held.thread.giveBack(this.#held)) return false;
     this.#end("given back");
-    return this.#held.thread.giveBack(this.#held);
+    return true;
   }
 
   [Symbol.dispose](): void {

@@ -293,6 +293,7 @@ napi_value recv(napi_env env, napi_callback_info info) {
     into.bytes = static_cast<uint64_t>(capacity);
   }
   Scatter* scatter = count > 0 ? make_scatter(views, count) : nullptr;
+  if (call.flags & held) reap(e);  // the probe may have been drained just now
   Request* r = count > 0 && !scatter ? nullptr : call.flags & held ? request_at(e, call.held) : allocate_request(e);
   if (!r || (call.flags & held && r->state != RequestState::held)) {
     free(scatter);

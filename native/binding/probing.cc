@@ -60,6 +60,7 @@ napi_value give_back(napi_env env, napi_callback_info info) {
   if (!e || !e->rank || napi_get_cb_info(env, info, &given, a, nullptr, nullptr) != napi_ok || given != 1 ||
       napi_get_value_uint32(env, a[0], &index) != napi_ok)
     return fail(env, "giveBack");
+  reap(e);  // the probe may have been drained just now
   Request* r = request_at(e, index);
   if (!r || r->state != RequestState::held) return fail(env, "giveBack: nothing held");
   enter_waiting(e->rank->engine);
