@@ -63,7 +63,8 @@ export class Request<T> extends Promise<T> {
 
   /**
    * Takes the operation back if nobody has matched it: true, and the request rejects with ERR_CARILLON_CANCELLED, which
-   * counts as handled. False: it is too late, the request settles as if nothing had been asked.
+   * counts as handled. False: it is too late, the request settles as if nothing had been asked; only a large send that its
+   * receiver takes at this very moment may still be refused for it, and then rejects with that code.
    */
   cancel(): boolean {
     return this.#state === "pending" && this.#owner !== undefined && this.#owner.cancel(this.#index);

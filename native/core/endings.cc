@@ -75,6 +75,11 @@ void Engine::flush_lines() {
 
 bool Engine::cancel(Request* r, Status how) {
   bool queued = r->state == RequestState::queued;
+  if (r->state == RequestState::offered) {
+    // What is being copied already is not disturbed: revoking would make the receiver refuse it in the middle.
+    Peer& p = peers_[r->peer];
+    if (p.driver->claimed(p.port, {r->slot, r->generation})) return false;
+  }
   if (!take_back(r, how)) return false;
   if (queued) flush_lines();
   return true;
