@@ -77,6 +77,7 @@ static void matching() {
         b->context = context;
         b->source = source;
         b->tag = tag;
+        b->arrival = matcher.next_arrival();
         matcher.add_unexpected(b);
         unexpected.push_back(b);
         break;
@@ -93,6 +94,10 @@ static void matching() {
         same_unexpected &= found == expected;
         if (!found || below(2)) break;
         matcher.remove_unexpected(found);
+        if (below(3) == 0) {
+          matcher.add_unexpected(found);
+          break;
+        }
         for (size_t i = 0; i < unexpected.size(); ++i)
           if (unexpected[i] == found) unexpected.erase(unexpected.begin() + static_cast<long>(i--));
         delete found;
@@ -100,7 +105,7 @@ static void matching() {
     }
   }
   check(same_posted, "an arriving message goes to the first receive posted that fits, wildcards included");
-  check(same_unexpected, "a receive takes the first unexpected message that fits, wildcards included");
+  check(same_unexpected, "a receive takes the first unexpected message that fits, wildcards and those given back included");
   check(given_back, "a receive that is given back returns to its place in line");
   size_t visited = 0;
   matcher.each_posted([&](Request* r) {
