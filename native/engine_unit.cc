@@ -6,6 +6,7 @@
 #include "core/engine.cc"
 #include "core/flow.cc"
 #include "core/match.cc"
+#include "core/probe.cc"
 #include "core/push.cc"
 #include "core/receive.cc"
 #include "core/send.cc"

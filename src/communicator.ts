@@ -3,7 +3,9 @@
 import { CarillonError } from "./errors.js";
 import type { Message } from "./message.js";
 import { native, SendFlag } from "./native.js";
+import type { Offer } from "./offer.js";
 import { Request } from "./request.js";
+import { ScatterList } from "./scatter.js";
 import type { Thread } from "./thread.js";
 import { checkView, encode } from "./value.js";
 
@@ -28,13 +30,27 @@ export interface SendOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Memory to receive into: its bytes are what counts, whatever its type. */
+export type Memory = ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
+
+export interface ProbeOptions {
+  /** A rank; default ANY_SOURCE. */
+  source?: number;
+  /** Default ANY_TAG. */
+  tag?: number;
+}
+
 export interface RecvOptions {
   /** A rank; default ANY_SOURCE. */
   source?: number;
   /** Default ANY_TAG. */
   tag?: number;
-  /** The caller's memory for the bytes; a message larger than it rejects with ERR_CARILLON_TRUNCATED. */
-  into?: ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
+  /**
+   * The caller's memory for the bytes; a message larger than it rejects with ERR_CARILLON_TRUNCATED. A list is filled in
+   * order, as if it were one piece, with the bytes of what was sent: of an array of views the views' bytes only, of any other value
+   * its bytes on the wire.
+   */
+  into?: Memory | readonly Memory[];
   signal?: AbortSignal | undefined;
 }
 
@@ -91,20 +107,55 @@ export abstract class Communicator {
       const thread = this.#open("recv", signal);
       checkRank(source, "source", this.size, true);
       checkTag(tag, true);
-      return thread.recv(source, tag, this, this.#context, into === undefined ? undefined : bytesOf(into), signal);
+      return thread.recv(source, tag, this, this.#context, memoryOf(into), signal);
     } catch (error) {
       return new Request<Message<T>>({ name: "recv", peer: source, tag }).fail(error);
     }
   }
 
+  /**
+   * A matched probe: takes one message as `recv` does, in the same line, but not its bytes yet. The offer says what it is; it is
+   * received, or given back to its place in line. Settles with the offer.
+   *
+   * Rejects with ERR_CARILLON_INVALID_RANK, _INVALID_TAG, _INVALID_ARGUMENT, _CANCELLED, _CLOSED, _PEER_CLOSED, _PEER_LOST, or the
+   * signal's reason.
+   */
+  mprobe<T = unknown>(options: ProbeOptions & { signal?: AbortSignal | undefined } = {}): Request<Offer<T>> {
+    const { source = ANY_SOURCE, tag = ANY_TAG, signal } = options ?? {};
+    try {
+      const thread = this.#open("mprobe", signal);
+      checkRank(source, "source", this.size, true);
+      checkTag(tag, true);
+      return thread.mprobe(source, tag, this, this.#context, signal);
+    } catch (error) {
+      return new Request<Offer<T>>({ name: "mprobe", peer: source, tag }).fail(error);
+    }
+  }
+
+  /**
+   * A matched probe that does not wait: an offer of what is here now, or null.
+   * @throws CarillonError ERR_CARILLON_INVALID_RANK, _INVALID_TAG or _CLOSED
+   */
+  tryMprobe<T = unknown>(options: ProbeOptions = {}): Offer<T> | null {
+    const { source = ANY_SOURCE, tag = ANY_TAG } = options ?? {};
+    const thread = this.#open("tryMprobe", undefined);
+    checkRank(source, "source", this.size, true);
+    checkTag(tag, true);
+    return thread.tryMprobe(source, tag, this, this.#context);
+  }
+
   #open(what: string, signal: AbortSignal | undefined): Thread {
     if (!this.thread) throw new CarillonError("ERR_CARILLON_CLOSED", `${what}: the world was closed`);
-    if (signal !== undefined) {
-      if (!(signal instanceof AbortSignal)) throw wrong("signal", "an AbortSignal", signal);
-      signal.throwIfAborted();
-    }
+    checkSignal(signal);
     return this.thread;
   }
+}
+
+/** @internal @throws what an aborted signal says, or CarillonError ERR_CARILLON_INVALID_ARGUMENT if it is none */
+export function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal === undefined) return;
+  if (!(signal instanceof AbortSignal)) throw wrong("signal", "an AbortSignal", signal);
+  signal.throwIfAborted();
 }
 
 function wrong(what: string, asked: string, found: unknown): CarillonError {
@@ -158,11 +209,18 @@ function tooLarge(bytes: number, most: number): CarillonError {
   });
 }
 
-function bytesOf(into: unknown): Uint8Array {
+/** @internal `into`, checked. */
+export function memoryOf(into: unknown): Uint8Array | ScatterList | undefined {
+  if (into === undefined) return undefined;
+  if (!Array.isArray(into)) return bytesOf(into, "into");
+  return new ScatterList(into.map((view, i) => bytesOf(view, `into[${i}]`)));
+}
+
+function bytesOf(into: unknown, what: string): Uint8Array {
   if (!ArrayBuffer.isView(into) && !(into instanceof ArrayBuffer) && !(into instanceof SharedArrayBuffer)) {
-    throw wrong("into", "a typed array, DataView, ArrayBuffer or SharedArrayBuffer", into);
+    throw wrong(what, "a typed array, DataView, ArrayBuffer or SharedArrayBuffer", into);
   }
-  checkView(into, "into");
+  checkView(into, what);
   if (into instanceof Uint8Array && !(into instanceof Buffer)) return into;
   if (ArrayBuffer.isView(into)) return new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
   return new Uint8Array(into as ArrayBuffer);

@@ -18,8 +18,10 @@ export type CarillonErrorCode =
   | "ERR_CARILLON_DATA_DECODE"
   /** The message is larger than `into`; byteLength says how large. The message stays first in line. */
   | "ERR_CARILLON_TRUNCATED"
-  /** The request was cancelled. */
+  /** The request was cancelled; or, receiving an offer, the message was, by its sender. */
   | "ERR_CARILLON_CANCELLED"
+  /** The offer was received or given back already. */
+  | "ERR_CARILLON_OFFER_TAKEN"
   /** The world was closed in this thread. */
   | "ERR_CARILLON_CLOSED"
   /** This thread has joined already. */

@@ -2,41 +2,57 @@
 import { inspect } from "node:util";
 import type { Communicator } from "./communicator.js";
 import type { Request } from "./request.js";
-import { decode } from "./value.js";
+import { concatenate, lengthOf } from "./scatter.js";
+import { decode, Encoding, formOf } from "./value.js";
 
 export class Message<T = unknown> {
   /** The rank that sent it. */
   readonly source: number;
   readonly tag: number;
-  /** The bytes on the wire: what `into` or this message's own memory holds. */
-  readonly data: Uint8Array;
+  /** Received into a list of views: what of them was filled, in order. */
+  readonly views: readonly Uint8Array[] | undefined;
+  #data: Uint8Array | undefined;
   readonly #communicator: Communicator;
   readonly #encoding: number;
   #decoded = false;
   #value: T | undefined;
 
   /** @internal Messages come from `recv`. */
-  constructor(communicator: Communicator, source: number, tag: number, encoding: number, data: Uint8Array) {
+  constructor(
+    communicator: Communicator,
+    source: number,
+    tag: number,
+    encoding: number,
+    data: Uint8Array | readonly Uint8Array[],
+  ) {
     this.#communicator = communicator;
     this.source = source;
     this.tag = tag;
     this.#encoding = encoding;
-    this.data = data;
+    if (data instanceof Uint8Array) this.#data = data;
+    else this.views = data;
   }
 
-  /** Bytes on the wire. */
+  /** The bytes on the wire: what `into` or this message's own memory holds. With a list: a copy of `views` in one piece. */
+  get data(): Uint8Array {
+    this.#data ??= concatenate(this.views ?? []);
+    return this.#data;
+  }
+
+  /** Bytes on the wire; with a list, those that went into it. */
   get byteLength(): number {
-    return this.data.byteLength;
+    return this.views && !this.#data ? lengthOf(this.views) : this.data.byteLength;
   }
 
   /**
    * What was sent: deep-equals `structuredClone(sent)`, with the deviations of docs/values.md. Decoded on first use, over
-   * `data` where it can be: typed arrays share its memory.
+   * `data` where it can be: typed arrays share its memory. An array of views received into a list is `views`.
    * @throws CarillonError ERR_CARILLON_DATA_DECODE if the bytes are no value
    */
   get value(): T {
     if (!this.#decoded) {
-      this.#value = decode(this.#encoding, this.data) as T;
+      const taken = this.views && formOf(this.#encoding) === Encoding.views && this.#encoding !== Encoding.views;
+      this.#value = (taken ? this.views : decode(this.#encoding, this.data)) as T;
       this.#decoded = true;
     }
     return this.#value as T;

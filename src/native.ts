@@ -21,6 +21,8 @@ export const Status = {
   /** The hub refused this rank; `detail` holds the refusal, `source` the rank it speaks of. */
   refused: 8,
   outOfMemory: 9,
+  /** Receive of an offer: its sender has taken the message back. */
+  takenBack: 10,
 } as const;
 export type Status = (typeof Status)[keyof typeof Status];
 
@@ -47,6 +49,16 @@ export const SendFlag = {
   synchronous: 1,
   /** The one view's memory can neither be detached nor collected before the request settles: shared memory, or the caller's own. */
   stable: 2,
+} as const;
+
+/** Flags of `recv`. */
+export const RecvFlag = {
+  /** A matched probe: the request holds what it takes until `recv` is called with `held`, or `giveBack`. */
+  envelope: 1,
+  /** Of what the request in Call.held holds; peer, tag and context are those of the probe. */
+  held: 2,
+  /** Into several views: the capacity is for the message's contents (contentsOf in value.ts). */
+  list: 4,
 } as const;
 
 /** Where the bytes of a completed receive are. */
@@ -98,10 +110,15 @@ export const Call = {
   context: 2,
   /** send */
   encoding: 3,
-  /** send: SendFlag */
+  /** send: SendFlag. recv: RecvFlag. */
   flags: 4,
   /** send: bytes in `inline`, or -1: they are the payload argument's. recv: capacity, or -1: any, or that of `into`. */
   bytes: 5,
+  /** recv: with RecvFlag.held. */
+  held: 6,
+  /** Written by `tryProbe`, with peer, tag and encoding. */
+  bytesLow: 7,
+  bytesHigh: 8,
   inline: 16,
   inlineBytes: 64,
 } as const;
@@ -160,14 +177,21 @@ export interface NativeBinding {
    */
   send(payload?: ArrayBufferView | readonly ArrayBufferView[]): number;
   /**
-   * Arguments in the call area. `capacity` if it is not that of `into` and does not fit the call area's word. `into` only when it
-   * views shared memory: native code writes it from any thread. Returns a request index.
+   * Arguments in the call area. `capacity` if it is not that of `into` and does not fit the call area's word. `into` (with
+   * RecvFlag.list at most 64 views) only when it views shared memory: native code writes it from any thread. Returns a request index.
    */
-  recv(capacity?: number, into?: ArrayBufferView): number;
+  recv(capacity?: number, into?: ArrayBufferView | readonly ArrayBufferView[]): number;
+  /**
+   * A matched probe that does not wait. Arguments in the call area, and what it found. Returns the index of a request that
+   * holds it, or DONE: nothing is there.
+   */
+  tryProbe(): number;
+  /** What a drained probe holds goes back to its place; the request is freed. */
+  giveBack(request: number): void;
   /** True if the request was still unmatched and will complete as cancelled. */
   cancel(request: number): boolean;
-  /** Copies the body of a completed, still undrained receive into `target` (exactly its size) and frees it. */
-  take(request: number, target: ArrayBufferView): void;
+  /** Copies the body of a completed, still undrained receive, from byte `from` on, into all of `target`. */
+  take(request: number, target: ArrayBufferView, from: number): void;
   /** Hands over the memory of a completed, still undrained receive (Storage.stage). */
   adopt(request: number): ArrayBuffer;
   /** Whether this request keeps the process alive. */

@@ -4,7 +4,7 @@ import type { CarillonError } from "./errors.js";
 
 /** What a request is about, for error messages and inspection. */
 export interface Operation {
-  readonly name: "send" | "recv" | "join";
+  readonly name: "send" | "recv" | "mprobe" | "join";
   /** dest or source; -1 for any. */
   readonly peer: number;
   /** -1 for any. */
@@ -63,7 +63,8 @@ export class Request<T> extends Promise<T> {
 
   /**
    * Takes the operation back if nobody has matched it: true, and the request rejects with ERR_CARILLON_CANCELLED, which
-   * counts as handled. False: it is too late, the request settles as if nothing had been asked.
+   * counts as handled. False: it is too late, the request settles as if nothing had been asked; only a large send that its
+   * receiver takes at this very moment may still be refused for it, and then rejects with that code.
    */
   cancel(): boolean {
     return this.#state === "pending" && this.#owner !== undefined && this.#owner.cancel(this.#index);

@@ -4,10 +4,13 @@
 import type { Communicator } from "./communicator.js";
 import { CarillonError } from "./errors.js";
 import { Message } from "./message.js";
-import { Call, DONE, FAILED, type NativeBinding, native, Queue, Status, Storage } from "./native.js";
+import { Call, DONE, FAILED, type NativeBinding, native, Queue, RecvFlag, Status, Storage } from "./native.js";
+import { type Held, Offer } from "./offer.js";
 import { Request, type RequestOwner } from "./request.js";
+import { ScatterList } from "./scatter.js";
 import type { Settings } from "./settings.js";
 import { isDetached } from "./value/check.js";
+import { contentsOf } from "./value.js";
 
 /** From this size on a received body is handed over instead of copied into fresh memory (measured: docs/architecture.md). */
 const ADOPT_BYTES = 64 * 1024;
@@ -42,6 +45,9 @@ export class Thread implements RequestOwner {
   #tail = 0;
   #sends = 0;
   #onNoSends: (() => void) | undefined;
+  /** What this thread holds ends with its stay in a world. */
+  #stay = 0;
+  #leaving = false;
 
   constructor() {
     this.#native = native();
@@ -112,14 +118,91 @@ export class Thread implements RequestOwner {
     tag: number,
     communicator: Communicator,
     context: number,
-    into: Uint8Array | undefined,
+    into: Uint8Array | ScatterList | undefined,
     signal: AbortSignal | undefined,
   ): Request<Message<T>> {
     this.#call(source, tag, context);
+    return this.#receive(0, source, tag, communicator, into, signal);
+  }
+
+  /** Receives what this thread holds, which it does not afterwards. */
+  recvHeld<T>(
+    { index, source, tag }: Held,
+    communicator: Communicator,
+    into: Uint8Array | ScatterList | undefined,
+    signal: AbortSignal | undefined,
+  ): Request<Message<T>> {
+    this.#call(source, tag, 0);
+    this.#queue[Queue.call + Call.held] = index;
+    return this.#receive(RecvFlag.held, source, tag, communicator, into, signal);
+  }
+
+  mprobe<T>(
+    source: number,
+    tag: number,
+    communicator: Communicator,
+    context: number,
+    signal: AbortSignal | undefined,
+  ): Request<Offer<T>> {
+    this.#call(source, tag, context);
     this.#queue[Queue.call + Call.bytes] = -1;
+    this.#queue[Queue.call + Call.flags] = RecvFlag.envelope;
+    const index = this.#nativeRecv();
+    const request = new Request<Offer<T>>({ name: "mprobe", peer: source, tag });
+    this.#pending[index] = { request: request as Request<unknown>, communicator, memory: undefined };
+    request.post(this, index, signal);
+    this.#drain();
+    return request;
+  }
+
+  tryMprobe<T>(source: number, tag: number, communicator: Communicator, context: number): Offer<T> | null {
+    const queue = this.#queue;
+    this.#call(source, tag, context);
+    const index = this.#native.tryProbe();
+    const offer =
+      index === DONE
+        ? null
+        : new Offer<T>(communicator, {
+            thread: this,
+            stay: this.#stay,
+            index,
+            source: queue[Queue.call + Call.peer] as number,
+            tag: queue[Queue.call + Call.tag] as number,
+            encoding: (queue[Queue.call + Call.encoding] as number) >>> 0,
+            byteLength: wide(queue, Queue.call + Call.bytesLow),
+          });
+    this.#drain();
+    return offer;
+  }
+
+  /** Whether it has not gone back with everything else when this thread left. */
+  holds({ stay }: Held): boolean {
+    return stay === this.#stay;
+  }
+
+  /** False: it has gone back already, with everything else this thread held. */
+  giveBack(held: Held): boolean {
+    if (!this.holds(held)) return false;
+    this.#native.giveBack(held.index);
+    this.#drain();
+    return true;
+  }
+
+  #receive<T>(
+    flags: number,
+    source: number,
+    tag: number,
+    communicator: Communicator,
+    into: Uint8Array | ScatterList | undefined,
+    signal: AbortSignal | undefined,
+  ): Request<Message<T>> {
+    const list = into instanceof ScatterList;
+    this.#queue[Queue.call + Call.bytes] = -1;
+    this.#queue[Queue.call + Call.flags] = list ? flags | RecvFlag.list : flags;
     let index: number;
     if (!into) index = this.#nativeRecv();
-    else if (into.buffer instanceof SharedArrayBuffer) index = this.#nativeRecv(into.byteLength, into);
+    else if (list && into.direct) index = this.#nativeRecv(into.byteLength, into.views);
+    else if (!list && into.buffer instanceof SharedArrayBuffer) index = this.#nativeRecv(into.byteLength, into);
     else index = this.#nativeRecv(into.byteLength);
     const request = new Request<Message<T>>({ name: "recv", peer: source, tag });
     this.#pending[index] = { request: request as Request<unknown>, communicator, memory: into };
@@ -159,8 +242,11 @@ export class Thread implements RequestOwner {
 
   /** Gives back this thread's handle; what is outstanding rejects with ERR_CARILLON_CLOSED. */
   leave(): void {
+    this.#leaving = true;
     this.#native.leave();
     this.#drain();
+    this.#leaving = false;
+    ++this.#stay;
   }
 
   /** Settles everything native code has shown this thread, in one pass. */
@@ -192,8 +278,15 @@ export class Thread implements RequestOwner {
         request.fulfill(undefined);
         return;
       }
+      if (request.operation?.name === "mprobe") {
+        // What came too late has gone back to its place already.
+        if (this.#leaving) request.fail(failure(Status.closed, request, -1, undefined), true);
+        else request.fulfill(this.#offer(record, index, communicator));
+        return;
+      }
+      const into = pending.memory as Uint8Array | ScatterList | undefined;
       try {
-        request.fulfill(this.#message(record, index, communicator, pending.memory as Uint8Array | undefined));
+        request.fulfill(this.#message(record, index, communicator, into));
       } catch (error) {
         request.fail(error);
       }
@@ -208,20 +301,43 @@ export class Thread implements RequestOwner {
     } else if (status === Status.cancelled) {
       request.failCancelled(() => failure(status, request, -1, undefined));
     } else {
-      const bytes = byteLength(queue, record);
+      const all = wide(queue, record + Queue.bytesLow);
+      const encoding = (queue[record + Queue.encoding] as number) >>> 0;
+      const bytes = pending.memory instanceof ScatterList ? contentsOf(all, encoding) : all;
       request.fail(failure(status, request, queue[record + Queue.source] as number, bytes), status === Status.closed);
     }
   }
 
-  #message(record: number, index: number, communicator: Communicator, into: Uint8Array | undefined): Message {
+  #offer(record: number, index: number, communicator: Communicator): Offer {
     const queue = this.#queue;
-    const bytes = byteLength(queue, record);
+    return new Offer(communicator, {
+      thread: this,
+      stay: this.#stay,
+      index,
+      source: queue[record + Queue.source] as number,
+      tag: queue[record + Queue.tag] as number,
+      encoding: (queue[record + Queue.encoding] as number) >>> 0,
+      byteLength: wide(queue, record + Queue.bytesLow),
+    });
+  }
+
+  #message(
+    record: number,
+    index: number,
+    communicator: Communicator,
+    into: Uint8Array | ScatterList | undefined,
+  ): Message {
+    const queue = this.#queue;
+    const bytes = wide(queue, record + Queue.bytesLow);
     const storage = queue[record + Queue.storage];
-    let data: Uint8Array;
-    if (into) {
+    const encoding = (queue[record + Queue.encoding] as number) >>> 0;
+    let data: Uint8Array | readonly Uint8Array[];
+    if (into instanceof ScatterList) {
+      data = this.#scattered(record, index, into, bytes, encoding);
+    } else if (into) {
       data = part(into, bytes);
       if (storage === Storage.inline) this.#copyInline(record, data);
-      else if (storage !== Storage.none) this.#native.take(index, data);
+      else if (storage !== Storage.none) this.#native.take(index, data, 0);
     } else if (storage === Storage.inline) {
       data = new Uint8Array(bytes);
       this.#copyInline(record, data);
@@ -229,15 +345,24 @@ export class Thread implements RequestOwner {
       data = new Uint8Array(this.#native.adopt(index));
     } else {
       data = new Uint8Array(bytes);
-      if (storage !== Storage.none) this.#native.take(index, data);
+      if (storage !== Storage.none) this.#native.take(index, data, 0);
     }
     return new Message(
       communicator,
       queue[record + Queue.source] as number,
       queue[record + Queue.tag] as number,
-      (queue[record + Queue.encoding] as number) >>> 0,
+      encoding,
       data,
     );
+  }
+
+  #scattered(record: number, index: number, into: ScatterList, bytes: number, encoding: number): Uint8Array[] {
+    const storage = this.#queue[record + Queue.storage];
+    if (bytes === 0 || storage === Storage.none) return into.filled(contentsOf(bytes, encoding)); // by native code
+    if (storage !== Storage.inline) return into.fill(bytes, encoding, (to, from) => this.#native.take(index, to, from));
+    const inline = new Uint8Array(bytes);
+    this.#copyInline(record, inline);
+    return into.fill(bytes, encoding, (to, from) => to.set(inline.subarray(from, from + to.byteLength)));
   }
 
   // At most 64 bytes: a loop is faster than a view of them.
@@ -248,9 +373,9 @@ export class Thread implements RequestOwner {
   }
 }
 
-function byteLength(queue: Int32Array, record: number): number {
-  const low = (queue[record + Queue.bytesLow] as number) >>> 0;
-  return low + (queue[record + Queue.bytesHigh] as number) * 2 ** 32;
+/** A number of two words, the low one first. */
+function wide(queue: Int32Array, word: number): number {
+  return ((queue[word] as number) >>> 0) + (queue[word + 1] as number) * 2 ** 32;
 }
 
 /** The first `bytes` of the caller's memory, unless it went away while the receive was in flight. */
@@ -276,7 +401,7 @@ function failure(
   const what =
     name === "send"
       ? `send to rank ${peer} with tag ${tag}`
-      : `recv from ${peer < 0 ? "any rank" : `rank ${peer}`} with ${tag < 0 ? "any tag" : `tag ${tag}`}`;
+      : `${name} from ${peer < 0 ? "any rank" : `rank ${peer}`} with ${tag < 0 ? "any tag" : `tag ${tag}`}`;
   const who = rank >= 0 ? `rank ${rank}` : "every other rank";
   const details = { ...(rank >= 0 && { rank }), ...(tag >= 0 && { tag }) };
   switch (status) {
@@ -288,6 +413,8 @@ function failure(
       );
     case Status.cancelled:
       return new CarillonError("ERR_CARILLON_CANCELLED", `${what}: cancelled`, details);
+    case Status.takenBack:
+      return new CarillonError("ERR_CARILLON_CANCELLED", `${what}: its sender has taken the message back`, details);
     case Status.peerClosed:
       return new CarillonError("ERR_CARILLON_PEER_CLOSED", `${what}: ${who} has left the world`, details);
     case Status.peerLost:

@@ -12,7 +12,10 @@ import { decodeText, encodeText, TextForm } from "./value/text.js";
 
 export { checkView } from "./value/check.js";
 
-/** The encoding word that travels with every message: append only. A view of kind k (value/kinds.ts) is `view + k`. */
+/**
+ * The encoding word that travels with every message: append only. A view of kind k (value/kinds.ts) is `view + k`. Its upper
+ * 24 bits say how many bytes `views` adds to those of the views; 0: more than fit there.
+ */
 export const Encoding = {
   undefined: 0,
   null: 1,
@@ -32,6 +35,9 @@ export const Encoding = {
   cloneAndViews: 11,
   view: 16,
 } as const;
+
+const FORM_BITS = 8;
+const MOST_ADDED = 2 ** 24;
 
 export interface Encoded {
   readonly encoding: number;
@@ -109,7 +115,8 @@ function encodeViews(encoding: number, views: readonly ArrayBufferView[]): Encod
     // The serialized value that comes first is not the caller's memory.
     if (!isShared(view.buffer) && (i > 0 || encoding === Encoding.views)) shared = false;
   }
-  const { payload, owned } = gather(views);
+  const { payload, owned, added } = gather(views);
+  if (encoding === Encoding.views && added < MOST_ADDED) encoding += added * 2 ** FORM_BITS;
   return { encoding, payload, owned, shared: shared && !owned };
 }
 
@@ -119,7 +126,7 @@ function encodeViews(encoding: number, views: readonly ArrayBufferView[]): Encod
  * @throws CarillonError ERR_CARILLON_DATA_DECODE
  */
 export function decode(encoding: number, data: Uint8Array): unknown {
-  switch (encoding) {
+  switch (formOf(encoding)) {
     case Encoding.undefined:
       return empty(data, undefined);
     case Encoding.null:
@@ -152,6 +159,18 @@ export function decode(encoding: number, data: Uint8Array): unknown {
     throw new CarillonError("ERR_CARILLON_DATA_DECODE", `this version of Carillon knows no encoding ${encoding}`);
   }
   return makeView(kind, data.buffer, data.byteOffset, data.byteLength);
+}
+
+/** Which of Encoding it is. */
+export function formOf(encoding: number): number {
+  const form = encoding & (2 ** FORM_BITS - 1);
+  return form === Encoding.views ? form : encoding;
+}
+
+/** The bytes of a message without what `views` adds: contents_of in native/core/packet.h. */
+export function contentsOf(byteLength: number, encoding: number): number {
+  const added = encoding >>> FORM_BITS;
+  return added <= byteLength ? byteLength - added : byteLength;
 }
 
 function empty<T>(data: Uint8Array, value: T): T {

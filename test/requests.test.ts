@@ -1,6 +1,6 @@
 // A Request: a Promise as any other, that can be cancelled, aborted and inspected.
-import { test } from "vitest";
-import { plays, ranks } from "./support/ranks.js";
+import { describe, test } from "vitest";
+import { alone, plays, ranks } from "./support/ranks.js";
 
 const PROGRAM = "requests.mjs";
 
@@ -9,6 +9,26 @@ test("requests, messages and worlds print what they are", () => plays(1, PROGRAM
 test("a signal aborts, before and after, with its reason", () => plays(1, PROGRAM, "abort"));
 test("a signal that lives long collects no listeners", () => plays(1, PROGRAM, "listeners"));
 test("what was cancelled or closed counts as handled, errors do not", () => plays(1, PROGRAM, "handled"));
+
+describe("of several requests", () => {
+  test("all, race, any and allSettled settle as with any promise", () => plays(1, PROGRAM, "combinators"));
+  test("the losers of 100,000 races leave nothing", async () => {
+    const job = alone(PROGRAM, ["losers"], { execArgv: ["--expose-gc"] });
+    await job.endedWell();
+  });
+  test("a signal's time-out ends those that wait, with its reason", () => plays(1, PROGRAM, "timeout"));
+});
+
+describe("a send that is cancelled", () => {
+  test("while it waits for its receiver is gone, and the others keep their order", async () => {
+    const job = ranks(2, PROGRAM, ["cancelSends"]);
+    await job.wait(job.at(0).hears("cancelled"));
+    job.at(1).tell("go");
+    await job.endedWell();
+  });
+  test("is cancelled or delivered, never both, whatever the receiver does meanwhile", () =>
+    plays(2, PROGRAM, "cancelRaces"));
+});
 
 test("a lost peer is no handled rejection", async () => {
   const job = ranks(2, PROGRAM, ["lostIsUnhandled"]);

@@ -128,7 +128,8 @@ void detach_from_rank(Environment* e) {
     if (!done) sched_yield();  // for a chunk of a copy into this thread's memory
   }
   // While the pool still stands: bodies that JavaScript has not seen lie in it.
-  if (!drain_completely(e)) forget_requests(e);
+  if (drain_completely(e)) free_held(e);
+  else forget_requests(e);
   e->rank = nullptr;
   close_handle(e, e->bell);
   if (e->conversation >= 0) close(e->conversation);

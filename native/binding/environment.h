@@ -45,6 +45,7 @@ struct Environment {
   Request** chunks = nullptr;
   uint32_t chunk_count = 0;
   Request* free_requests = nullptr;  // linked by next_submission
+  uint32_t requests = 0;             // in use: outstanding, drained and not reaped, or holding a message
 
   // Keep-alive.
   uint32_t outstanding = 0, keeping_alive = 0;
@@ -69,7 +70,8 @@ Request* request_at(Environment*, uint32_t index); // null: no such index
 void count_outstanding(Environment*, Request*);    // before it is submitted
 void keep_alive(Environment*, Request*, bool);
 void update_reference(Environment*);
-void reap(Environment*);                           // frees what JavaScript has drained
+void reap(Environment*);                           // frees what JavaScript has drained, unless it holds a message
+void free_held(Environment*);                      // what has held a message; the engine has taken it back
 void show_records(Environment*);                   // before JavaScript drains: how far it may read
 
 // waiting.cc

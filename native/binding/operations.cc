@@ -10,6 +10,8 @@
 #include <new>
 
 #include "environment.h"
+#include "stages.h"
+#include "scatter.h"
 
 namespace carillon {
 namespace {
@@ -17,6 +19,7 @@ namespace {
 constexpr uint32_t kParts = 64;
 constexpr int32_t kDone = -1, kFailed = -16;
 enum Flag : uint32_t { synchronous = 1, stable = 2 };
+enum ReceiveFlag : uint32_t { envelope = 1, held = 2, list = 4 };
 
 napi_value fail(napi_env env, const char* what) {
   napi_throw_error(env, "ERR_CARILLON_INTERNAL", what);
@@ -206,7 +209,8 @@ struct Call {
   int32_t peer, tag;
   uint32_t context, encoding, flags;
   int32_t bytes;
-  uint32_t unused[10];
+  uint32_t held;
+  uint32_t unused[9];
   unsigned char body[inline_bytes];
 };
 
@@ -251,8 +255,7 @@ napi_value send(napi_env env, napi_callback_info info) {
   } else if (r && call.flags & stable && count == 1) {
     memory = const_cast<unsigned char*>(parts[0].data);
   } else if (r) {
-    r->owned = malloc(bytes);
-    memory = static_cast<unsigned char*>(r->owned);
+    r->owned = memory = take_stage(bytes, &r->owned_bytes);
     if (memory) gather(memory, parts, count);
   }
   if (!memory) {
@@ -281,19 +284,42 @@ napi_value recv(napi_env env, napi_callback_info info) {
   napi_value a[2];
   size_t given = 2;
   napi_get_cb_info(env, info, &given, a, nullptr, nullptr);
-  if (given == 2 && !view_of(env, a[1], &into)) return fail(env, "recv: into");
+  Part views[kParts];
+  uint32_t count = 0;  // views of shared memory, to be filled in order
+  if (given == 2 && call.flags & list) {
+    if (!parts_of(env, a[1], views, &count)) return fail(env, "recv: list");
+    into.bytes = 0;
+    for (uint32_t i = 0; i < count; ++i) into.bytes += views[i].bytes;
+  } else if (given == 2 && !view_of(env, a[1], &into)) {
+    return fail(env, "recv: into");
+  }
   int64_t capacity;
   if (given == 1) {
     if (napi_get_value_int64(env, a[0], &capacity) != napi_ok || capacity < 0) return fail(env, "recv: capacity");
     into.bytes = static_cast<uint64_t>(capacity);
   }
-  Request* r = allocate_request(e);
-  if (!r) return fail(env, "out of memory");
-  r->submission_kind = SubmissionKind::receive;
+  Scatter* scatter = count > 0 ? make_scatter(views, count) : nullptr;
+  if (call.flags & held) reap(e);  // the probe may have been drained just now
+  Request* r = count > 0 && !scatter ? nullptr : call.flags & held ? request_at(e, call.held) : allocate_request(e);
+  if (!r || (call.flags & held && r->state != RequestState::held)) {
+    free(scatter);
+    return fail(env, r ? "recv: nothing held" : "out of memory");
+  }
   r->is_send = false;
-  r->peer = call.peer;
-  r->tag = call.tag;
-  r->context = call.context;
+  if (call.flags & held) {
+    r->submission_kind = SubmissionKind::claim;
+    r->takes = Takes::held;
+    r->state = RequestState::submitted;
+    r->keeps_alive = true;
+  } else {
+    r->submission_kind = SubmissionKind::receive;
+    r->takes = call.flags & envelope ? Takes::envelope : Takes::message;
+    r->peer = call.peer;
+    r->tag = call.tag;
+    r->context = call.context;
+  }
+  r->list = call.flags & list;
+  r->owned = scatter;
   r->memory = into.data && into.bytes > 0 ? const_cast<unsigned char*>(into.data) : nullptr;
   r->bytes = into.bytes;
   return post(e, r);
@@ -324,19 +350,22 @@ napi_value cancel(napi_env env, napi_callback_info info) {
 }
 
 napi_value take(napi_env env, napi_callback_info info) {
-  napi_value a[2];
+  napi_value a[3];
   Part target;
+  int64_t from;
   Environment* e = environment_of(env);
   if (!arguments(env, info, a)) return fail(env, "take");
   Request* r = request_argument(env, e, a[0]);
-  if (!r || r->state != RequestState::completed || !view_of(env, a[1], &target) || target.bytes != r->got_bytes)
+  if (!r || r->state != RequestState::completed || !view_of(env, a[1], &target) ||
+      napi_get_value_int64(env, a[2], &from) != napi_ok || from < 0 || static_cast<uint64_t>(from) > r->got_bytes ||
+      target.bytes > r->got_bytes - static_cast<uint64_t>(from))
     return fail(env, "take");
   const unsigned char* body = r->parcel  ? r->parcel->body()
                               : r->block ? r->block->body()
                               : r->stage ? r->stage
                                          : nullptr;
   if (!body) return fail(env, "take: nothing there");
-  if (target.bytes) memcpy(const_cast<unsigned char*>(target.data), body, target.bytes);
+  if (target.bytes) memcpy(const_cast<unsigned char*>(target.data), body + from, target.bytes);
   return nullptr;
 }
 
@@ -347,7 +376,11 @@ napi_value adopt(napi_env env, napi_callback_info info) {
   Request* r = request_argument(env, e, a[0]);
   if (!r || r->state != RequestState::completed || !r->stage) return fail(env, "adopt");
   napi_status status = napi_create_external_arraybuffer(
-      env, r->stage, r->got_bytes, [](napi_env, void* memory, void*) { free(memory); }, nullptr, &result);
+      env, r->stage, r->got_bytes, 
+      [](napi_env, void* memory, void* capacity) {
+        give_stage(static_cast<unsigned char*>(memory), reinterpret_cast<uint64_t>(capacity));
+      },
+      reinterpret_cast<void*>(r->stage_bytes), &result);
   if (status == napi_ok) {
     r->stage = nullptr;
     return result;
@@ -402,6 +435,7 @@ napi_value stats(napi_env env, napi_callback_info) {
   Environment* e = environment_of(env);
   if (!e || !e->rank) return result;
   const Counters& c = e->rank->engine.counters();
+  reap(e);
   const struct {
     const char* name;
     uint64_t value;
@@ -412,6 +446,7 @@ napi_value stats(napi_env env, napi_callback_info) {
       {"escalations", c.escalations}, {"unexpected", c.unexpected},
       {"queued", c.queued},          {"waitsWon", e->waits_won},          {"waitsLost", e->waits_lost},
       {"wakes", e->wakes},           {"outstanding", e->outstanding},
+      {"requests", e->requests},
   };
   for (const auto& row : rows) {
     napi_value value;

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "rank.h"
+#include "stages.h"
+#include "scatter.h"
 #include "../doorbell/system_call.h"
 
 namespace carillon {
@@ -155,23 +157,27 @@ void* run(void* argument) {
 
 }  // namespace
 
+bool land_in_stage(Request* r) {
+  if (r->landing) return true;
+  if (r->stage) give_stage(r->stage, r->stage_bytes);  // for a message that was taken back
+  r->stage = r->landing = take_stage(r->got_bytes, &r->stage_bytes);
+  r->scattered = false;
+  return r->landing != nullptr;
+}
+
 bool copy_one(Rank* r, uint64_t most, CompletionQueue* own) {
   // If somebody else holds the guard, it hears of what waits when it leaves.
   if (!r->engine.try_enter()) return false;
   Request* request = r->engine.next_pull(most);
   r->engine.leave(own);
   if (!request) return false;
-  if (!request->landing) {
-    if (request->stage) free(request->stage);
-    request->stage = static_cast<unsigned char*>(malloc(request->got_bytes));
-    request->stage_bytes = request->got_bytes;
-    request->landing = request->stage;
-  }
+  Scatter* scatter = request->list && !request->landing ? static_cast<Scatter*>(request->owned) : nullptr;
   Pull result = Pull::unreadable;
-  if (request->landing) {
-    do result = r->engine.pull(request);
+  if (scatter || land_in_stage(request)) {
+    do result = scatter ? pull_scattered(r->engine, request, scatter) : r->engine.pull(request);
     while (result == Pull::more && own && !request->abandon.load(std::memory_order_relaxed));
   }
+  if (result == Pull::forbidden && !land_in_stage(request)) result = Pull::unreadable;  // packets know no list of views
   request->submission_kind = SubmissionKind::pulled;
   request->pull_result = static_cast<uint8_t>(result);
   r->engine.submit(request, own);

@@ -76,6 +76,8 @@ void stop_progress(Rank*);
 void nudge_progress(Rank*);
 // The bell's place in the progress thread's epoll set, last of all loops: the kernel asks waiters in order of arrival.
 void register_bell_last(Rank*);
+// A place in native memory for a body that has none. False: out of memory.
+bool land_in_stage(Request*);
 // Copies one waiting body of at most `most` bytes. False: none.
 bool copy_one(Rank*, uint64_t most, CompletionQueue* own);
 

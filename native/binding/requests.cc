@@ -4,6 +4,7 @@
 #include <new>
 
 #include "environment.h"
+#include "stages.h"
 
 namespace carillon {
 
@@ -28,20 +29,25 @@ Request* allocate_request(Environment* e) {
   e->free_requests = static_cast<Request*>(r->next_submission);
   r->state = RequestState::submitted;
   r->keeps_alive = true;
+  ++e->requests;
   return r;
 }
 
 void free_request(Environment* e, Request* r) {
-  if (r->owned) free(r->owned);
-  if (r->stage) free(r->stage);
+  --e->requests;
+  if (r->owned) give_stage(static_cast<unsigned char*>(r->owned), r->owned_bytes);
+  if (r->stage) give_stage(r->stage, r->stage_bytes);
   if (r->parcel) free(r->parcel);
   if (r->block && e->rank) e->rank->engine.pool().give_back(r->block);
   r->owned = r->memory = r->stage = nullptr;
   r->parcel = nullptr;
   r->block = nullptr;
   r->storage = Storage::none;
+  r->owned_bytes = 0;
   r->state = RequestState::idle;
   r->synchronous = false;
+  r->takes = Takes::message;
+  r->list = false;
   r->abandon.store(false, std::memory_order_relaxed);
   r->next_submission = e->free_requests;
   e->free_requests = r;
@@ -78,6 +84,11 @@ void show_records(Environment* e) {
   queue_word(e, 17).store(queue_word(e, 0).load(std::memory_order_acquire), std::memory_order_relaxed);
 }
 
+void free_held(Environment* e) {
+  for (uint32_t i = 0; i < e->chunk_count * Environment::kChunk; ++i)
+    if (Request* r = request_at(e, i); r->state == RequestState::held) free_request(e, r);
+}
+
 void reap(Environment* e) {
   uint32_t head = queue_word(e, 0).load(std::memory_order_acquire);
   uint32_t tail = queue_word(e, 16).load(std::memory_order_relaxed);
@@ -87,7 +98,8 @@ void reap(Environment* e) {
     Request* r = e->queue.emitted[reaped % 512];
     --e->outstanding;
     if (r->keeps_alive) --e->keeping_alive;
-    free_request(e, r);
+    if (r->takes == Takes::envelope && r->status == Status::ok) r->state = RequestState::held;
+    else free_request(e, r);
     ++reaped;
   }
   e->queue.reaped.store(reaped, std::memory_order_release);  // pairs with has_record

@@ -83,6 +83,11 @@ void Engine::flush_lines() {
 
 bool Engine::cancel(Request* r, Status how) {
   bool queued = r->state == RequestState::queued;
+  if (r->state == RequestState::offered) {
+    // What is being copied already is not disturbed: revoking would make the receiver refuse it in the middle.
+    Peer& p = peers_[r->peer];
+    if (p.driver->claimed(p.port, {r->slot, r->generation})) return false;
+  }
   if (!take_back(r, how)) return false;
   if (queued) flush_lines();
   return true;
@@ -106,7 +111,9 @@ bool Engine::take_back(Request* r, Status how) {
       break;
     }
     case RequestState::handed:
-      matcher_.remove_unexpected(&r->parcel->envelope);  // the parcel is freed with the request
+      // The parcel is freed with the request.
+      if (r->parcel->holder) r->parcel->holder->block = nullptr;
+      else matcher_.remove_unexpected(&r->parcel->envelope);
       r->parcel->sender = nullptr;
       break;
     default:
@@ -151,6 +158,7 @@ bool Engine::detach(CompletionQueue* queue) {
     }
     complete(r, Status::closed);
   }
+  while (Request* r = queue->held.pop()) put_back(r);  // for the other threads: all that this one waited for has ended
   flush_lines();
   return all;
 }

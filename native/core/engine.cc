@@ -1,4 +1,4 @@
-// The engine's frame: entering and leaving, progress, rings. Protocols are in send.cc and receive.cc, ends in endings.cc.
+// The engine's frame: entering and leaving, progress, rings. Protocols are in send.cc, receive.cc and probe.cc, ends in endings.cc.
 #include "engine.h"
 
 namespace carillon {
@@ -109,6 +109,9 @@ void Engine::accept_submission(Submission* s) {
       match_or_post(r);
       break;
     }
+    case SubmissionKind::claim:
+      claim(static_cast<Request*>(s));
+      break;
     case SubmissionKind::parcel:
       deliver_parcel(static_cast<Parcel*>(s));
       break;

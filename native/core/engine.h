@@ -122,6 +122,11 @@ class Engine {
                 Status* failure);
   void accept_submission(Submission*);
   bool cancel(Request*, Status how = Status::cancelled);
+  // A probe that does not wait: true, and the request, which nobody else knows, holds a message that is here now. Makes
+  // progress once before it says false.
+  bool probe_now(Request*);
+  // What a probe holds goes back to its place in line; the request is the caller's again.
+  void give_back(Request*);
   void refill(CompletionQueue*);    // records for what waits
   void end_peer(uint32_t rank, Ending);
   void timer_fired();
@@ -189,8 +194,8 @@ class Engine {
   Leave may_leave(const Peer&, uint32_t bucket, uint64_t bytes, bool synchronous) const;
   Leave may_pass(const Peer&, uint64_t bytes, bool synchronous) const;
   void tell_held(Peer&);
-  void hold(Peer&);
-  void unhold(Peer&);
+  void hold_back(Peer&);
+  void hold_nothing(Peer&);
   void offer_to_wants(Peer&, const Request*);
   Request* first_held(Peer&, uint64_t key);
   void answer_wants(Peer&);
@@ -215,9 +220,21 @@ class Engine {
   void match_or_post(Request*);
   bool take_eager(Request*, const PacketHeader&, const unsigned char* body, Peer&);
   void take_block(Request*, Block*);
+  void take_waiting(Request*, Block*);
+  bool fits(const Request*, uint64_t bytes, uint32_t encoding) const;
   void start_pull(Request*, int32_t source, const PacketHeader&);
   void free_block(Block*);
   void collect_returned();
+  // probe.cc
+  void bind(Request*, Block*);
+  void hold(Request*, Block*);
+  void claim(Request*);
+  void put_back(Request*);
+  void line_up(Block*);
+  bool stands(const Block*) const;
+  static PacketHeader header_of(const Block*);
+  void drop(Block*);
+  Block* find_standing(const Request*);
   // completion.cc
   void emit(Request*);
   bool has_record(const CompletionQueue*) const;

@@ -41,6 +41,7 @@ using BlockList = List<Block, &Block::in_order>;
 struct Parcel : Submission {
   Block envelope;
   Request* sender = nullptr;  // synchronous: completes when this is matched
+  Request* holder = nullptr;  // the probe that took it: in no list meanwhile
   unsigned char* body() { return reinterpret_cast<unsigned char*>(this + 1); }
 };
 

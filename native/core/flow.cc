@@ -13,7 +13,7 @@ uint64_t key_of(uint32_t context, int32_t tag) { return uint64_t{context} << 32 
 uint32_t context_of(uint64_t key) { return static_cast<uint32_t>(key >> 32); }
 int32_t tag_of(uint64_t key) { return static_cast<int32_t>(static_cast<uint32_t>(key)); }
 
-bool fits(uint64_t key, const Request* send) {
+bool answers(uint64_t key, const Request* send) {
   return context_of(key) == send->context && (tag_of(key) == any_tag || tag_of(key) == send->tag);
 }
 }  // namespace
@@ -57,13 +57,13 @@ void Engine::tell_held(Peer& p) {
   p.touched = true;
 }
 
-void Engine::hold(Peer& p) {
+void Engine::hold_back(Peer& p) {
   if (p.holding) return;
   p.holding = p.unanswered = true;
   tell_held(p);
 }
 
-void Engine::unhold(Peer& p) {
+void Engine::hold_nothing(Peer& p) {
   if (!p.holding) return;
   p.holding = false;
   p.driver->post(p.port, board::held, 0);
@@ -77,14 +77,14 @@ void Engine::offer_to_wants(Peer& p, const Request* r) {
   for (uint32_t slot = 0; slot < wants && !p.unanswered; ++slot) {
     uint64_t generation = p.driver->read(p.port, board::want + slot);
     if (generation == 0 || generation == p.answered[slot]) continue;
-    p.unanswered = fits(p.driver->read(p.port, board::want_key + slot), r);  // the first in line that fits will go
+    p.unanswered = answers(p.driver->read(p.port, board::want_key + slot), r);  // the first in line that fits will go
   }
 }
 
 Request* Engine::first_held(Peer& p, uint64_t key) {
   auto search = [&](uint32_t b) -> Request* {
     for (Request* r = p.line[b].first(); r; r = RequestList::next(r))
-      if (fits(key, r)) return r;
+      if (answers(key, r)) return r;
     return nullptr;
   };
   if (tag_of(key) != any_tag) return search(bucket_of(context_of(key), tag_of(key)));

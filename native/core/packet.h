@@ -17,7 +17,7 @@ struct PacketHeader {
   uint64_t address;     // offer: where the body lies in the sender's address space
   int32_t tag;          // >= 0
   uint32_t context;     // which communicator
-  uint32_t encoding;    // how the value was encoded: opaque here (src/value.ts)
+  uint32_t encoding;    // how the value was encoded: opaque here (src/value.ts) but for contents_of
   uint32_t generation;  // offer, part: of its slot
   uint16_t slot;        // offer, part: which of the pair's offer words
   PacketKind kind;
@@ -25,5 +25,12 @@ struct PacketHeader {
   uint32_t passed;      // 1 + slot of the want (flow.h) that let it pass without credit; 0: it had credit
 };
 static_assert(sizeof(PacketHeader) == 40);
+
+// The bytes of a message that a list of views is filled with: all but what its encoding says, in its upper 24 bits, that
+// it added (the header and paddings of gathered views).
+constexpr uint64_t contents_of(uint64_t bytes, uint32_t encoding) {
+  uint64_t added = encoding >> 8;
+  return added <= bytes ? bytes - added : bytes;
+}
 
 }  // namespace carillon

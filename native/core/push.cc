@@ -68,7 +68,7 @@ bool Engine::take_part(Peer& p, const PacketHeader& h, const unsigned char* body
 void Engine::look_at_incoming(Peer& p) {
   for (Request *r = p.incoming.first(), *next; r; r = next) {
     next = RequestList::next(r);
-    if (p.driver->standing(p.port, {r->slot, r->generation})) continue;
+    if (p.driver->stands(p.port, {r->slot, r->generation})) continue;
     p.incoming.remove(r);
     pulled(r, Pull::revoked);
   }
@@ -76,7 +76,7 @@ void Engine::look_at_incoming(Peer& p) {
 
 bool Engine::incoming_revoked(const Peer& p) const {
   for (Request* r = p.incoming.first(); r; r = RequestList::next(r))
-    if (!p.driver->standing(p.port, {r->slot, r->generation})) return true;
+    if (!p.driver->stands(p.port, {r->slot, r->generation})) return true;
   return false;
 }
 

@@ -6,14 +6,11 @@ namespace carillon {
 
 namespace {
 constexpr int kBudget = 256;  // packets of one peer before the next one's turn
-
-void describe(Request* r, int32_t source, int32_t tag, uint32_t encoding, uint64_t bytes) {
-  r->from = source;
-  r->got_tag = tag;
-  r->got_encoding = encoding;
-  r->got_bytes = bytes;
-}
 }  // namespace
+
+bool Engine::fits(const Request* r, uint64_t bytes, uint32_t encoding) const {
+  return (r->list ? contents_of(bytes, encoding) : bytes) <= r->bytes;
+}
 
 void Engine::free_block(Block* b) {
   if (b->parcel) return;  // freed by the thread that takes or drops it
@@ -76,13 +73,18 @@ void Engine::receive(Peer& p) {
 bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
   int32_t source = static_cast<int32_t>(p.rank);
   if (h.kind == PacketKind::offer && p.ending != Ending::none) return true;  // its body can come no more
+  Request* probe = nullptr;  // takes it, as if it were unexpected, in a block
   while (Request* r = matcher_.find_posted(h.context, source, h.tag)) {
-    if (h.bytes > r->bytes) {
+    if (!fits(r, h.bytes, h.encoding)) {
       // Too large for this one: it hears of it, the message goes on down the line.
       withdraw(r);
       describe(r, source, h.tag, h.encoding, h.bytes);
       complete(r, Status::truncated);
       continue;
+    }
+    if (r->takes == Takes::envelope) {
+      probe = r;
+      break;
     }
     if (h.kind == PacketKind::eager) return take_eager(r, h, body, p);
     if (p.driver->accept(p.port, {h.slot, h.generation}) == Accept::revoked) {
@@ -95,6 +97,11 @@ bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
     return true;
   }
   bool eager = h.kind == PacketKind::eager;
+  if (probe && !eager && !p.driver->stands(p.port, {h.slot, h.generation})) {
+    credit(p, bucket_of(h.context, h.tag), 0, 1);
+    p.touched = true;
+    return true;
+  }
   Block* b = pool_.allocate(eager ? h.bytes : 0);
   if (!b) return false;
   b->offer = !eager;
@@ -108,6 +115,11 @@ bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
   b->generation = h.generation;
   if (eager) copy_bytes(b->body(), body, h.bytes);
   b->arrival = matcher_.next_arrival();
+  if (probe) {
+    withdraw(probe);
+    hold(probe, b);
+    return true;
+  }
   matcher_.add_unexpected(b);
   ++counters_.unexpected;
   return true;
@@ -169,21 +181,29 @@ void Engine::take_block(Request* r, Block* b) {
   complete(r, Status::ok);
 }
 
+// The same, and its sender may send again.
+void Engine::take_waiting(Request* r, Block* b) {
+  Peer* p = b->parcel ? nullptr : &peers_[b->source];
+  take_block(r, b);
+  if (p && p->driver->publish(p->port)) p->touched = true;
+}
+
 void Engine::match_or_post(Request* r) {
   while (Block* b = matcher_.find_unexpected(r->context, r->peer, r->tag)) {
-    if (b->bytes > r->bytes) {
+    if (r->takes == Takes::envelope) {
+      matcher_.remove_unexpected(b);
+      if (stands(b)) return hold(r, b);
+      drop(b);
+      continue;
+    }
+    if (!fits(r, b->bytes, b->encoding)) {
       describe(r, b->source, b->tag, b->encoding, b->bytes);
       return complete(r, Status::truncated);
     }
     matcher_.remove_unexpected(b);
-    if (!b->offer) {
-      Peer* p = b->parcel ? nullptr : &peers_[b->source];
-      take_block(r, b);
-      if (p && p->driver->publish(p->port)) p->touched = true;
-      return;
-    }
+    if (!b->offer) return take_waiting(r, b);
     Peer& p = peers_[b->source];
-    PacketHeader h = {b->bytes, b->remote, b->tag, b->context, b->encoding, b->generation, b->slot, PacketKind::offer, 0, 0};
+    PacketHeader h = header_of(b);
     bool accepted = p.driver->accept(p.port, {b->slot, b->generation}) == Accept::accepted;
     free_block(b);
     if (accepted) return start_pull(r, static_cast<int32_t>(p.rank), h);
@@ -213,7 +233,7 @@ void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h) {
   r->slot = h.slot;
   r->generation = h.generation;
   r->pulled = 0;
-  r->running = false;
+  r->running = r->scattered = false;
   r->state = RequestState::pulling;
   r->landing = r->memory ? r->memory : h.bytes <= inline_bytes ? r->inlined : nullptr;
   if (h.bytes == 0) {
@@ -240,7 +260,7 @@ void Engine::pulled(Request* r, Pull result) {
   Ticket ticket = {r->slot, r->generation};
   r->running = false;
   bool abandoned = r->abandon.load(std::memory_order_relaxed);
-  if (result == Pull::forbidden && p.ended) result = p.driver->standing(p.port, ticket) ? Pull::lost : Pull::revoked;
+  if (result == Pull::forbidden && p.ended) result = p.driver->stands(p.port, ticket) ? Pull::lost : Pull::revoked;
   if (result == Pull::more && !abandoned) {
     pulls_.append(r);  // the next one's turn
     return;
@@ -263,7 +283,7 @@ void Engine::pulled(Request* r, Pull result) {
       p.touched = true;
       return;
     case Pull::complete:
-      r->storage = r->memory || r->got_bytes == 0      ? Storage::none
+      r->storage = r->memory || r->scattered || r->got_bytes == 0 ? Storage::none
                    : r->got_bytes <= inline_bytes ? Storage::in_record
                                                   : Storage::stage;
       p.driver->finish(p.port, ticket, Outcome::pulled);
@@ -272,9 +292,10 @@ void Engine::pulled(Request* r, Pull result) {
       complete(r, Status::ok);
       break;
     case Pull::revoked:
-      // The sender took it back in the middle: the receive returns to its place in line.
+      // The sender took it back in the middle: the receive returns to its place in line, unless it wanted this one.
       p.driver->finish(p.port, ticket, Outcome::refused);
-      match_or_post(r);
+      if (r->takes == Takes::held) complete(r, Status::taken_back);
+      else match_or_post(r);
       break;
     case Pull::lost:
       complete(r, Status::peer_lost);

@@ -27,6 +27,7 @@ enum class Status : int32_t {
   unreadable = 7,
   refused = 8,
   out_of_memory = 9,
+  taken_back = 10,  // receive of a held offer: its sender was faster
 };
 
 // Values are those of Storage in src/native.ts.
@@ -43,8 +44,12 @@ enum class RequestState : uint8_t {
   pulling,    // receive: matched, the body is being copied
   incoming,   // receive: matched, the body comes in packets
   handed,     // synchronous send to oneself: waits unmatched
+  held,       // probe, drained: its message waits to be received or given back
   completed,  // result is final; in the completion queue or waiting for a place in it
 };
+
+// What a receive takes: a message; or only its envelope, which makes the request its holder; or what it holds.
+enum class Takes : uint8_t { message, envelope, held };
 
 constexpr uint32_t inline_bytes = 64;  // a body up to this travels in the completion record (Queue.inlineBytes)
 
@@ -57,6 +62,7 @@ struct Request : Submission {
   bool is_send = false;
   bool synchronous = false;   // send: complete when matched, so never eager
   bool keeps_alive = true;    // binding: counts for its event loop
+  Takes takes = Takes::message;  // receive
   CompletionQueue* queue = nullptr;
   uint32_t index = 0;         // what JavaScript calls it
 
@@ -67,12 +73,14 @@ struct Request : Submission {
   uint32_t encoding = 0;
   unsigned char* memory = nullptr;  // send: the body. receive: where to write it, or null
   uint64_t bytes = 0;               // send: of the body. receive: capacity
-  void* owned = nullptr;            // binding: memory to free with the request
+  bool list = false;                // receive: capacity for contents_of the message, not for the bytes on the wire
+  void* owned = nullptr;            // binding: memory to free with the request (receive with a list: its Scatter)
+  uint64_t owned_bytes = 0;         // its size
 
   // Matching and transfer.
   Link<Request> link;               // all posted receives in line, peer's line, pull queue, pushes or incoming
   Place<Request> place;             // posted: among those that ask the same
-  Link<Request> by_queue;           // all requests of one completion queue that the core knows
+  Link<Request> by_queue;           // all requests of one completion queue that the core knows, or that hold a message
   uint64_t sequence = 0;            // receive: place in line
   uint16_t wants = 0;               // receive: at how many peers it is wanted (flow.h); at most one slot each
   uint16_t slot = 0;                // offer
@@ -80,6 +88,7 @@ struct Request : Submission {
   uint64_t remote = 0;              // receive: address of the body at its sender
   unsigned char* landing = nullptr; // receive: where the body is pulled to; null: the puller allocates a stage
   bool running = false;             // receive: a thread is copying, outside the guard
+  bool scattered = false;           // receive: by its puller to several views, which `owned` describes
   uint64_t pulled = 0;              // bytes copied so far; send: pushed
   uint8_t pull_result = 0;          // submission `pulled`: a Pull
   std::atomic<bool> abandon{false};  // written by teardown, read by the puller between chunks
@@ -92,12 +101,19 @@ struct Request : Submission {
   uint64_t got_bytes = 0;
   int32_t detail = 0, code = 0, signal = 0;
   Storage storage = Storage::none;
-  Block* block = nullptr;           // storage block: eager body in the pool ...
+  Block* block = nullptr;           // probe: what it holds (null: taken back). Storage block: eager body in the pool ...
   Parcel* parcel = nullptr;         // ... or a message of this process to itself (its sender's too, until matched)
   unsigned char* stage = nullptr;   // storage stage: memory the puller allocated ...
   uint64_t stage_bytes = 0;         // ... and its size
   unsigned char inlined[inline_bytes];
 };
+
+inline void describe(Request* r, int32_t source, int32_t tag, uint32_t encoding, uint64_t bytes) {
+  r->from = source;
+  r->got_tag = tag;
+  r->got_encoding = encoding;
+  r->got_bytes = bytes;
+}
 
 using RequestList = List<Request, &Request::link>;
 using QueueRequests = List<Request, &Request::by_queue>;
@@ -116,6 +132,7 @@ struct CompletionQueue {
   RequestList waiting;                   // completed, no free record yet
   std::atomic<uint32_t> waits{0};        // how many: read by the thread without the guard
   QueueRequests known;                   // known to the core and not completed
+  QueueRequests held;                    // probes that hold a message
   Request* emitted[queue_layout::capacity];                 // by record: whose it is (Queue.capacity); read by the thread below head
   std::atomic<uint32_t> signalled{0};    // 1: the thread was woken and has not looked since (pairs with Environment)
   bool dirty = false;                    // got records since the last notify

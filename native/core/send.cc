@@ -63,7 +63,7 @@ void Engine::leave_line(Peer& p, Request* r) {
 // Nothing waits for room or credit any more, so nobody asks for it: look() would see it come for ever.
 void Engine::stop_asking(Peer& p) {
   if (p.lines != 0) return;
-  unhold(p);
+  hold_nothing(p);
   if (p.pushes.empty()) p.driver->block(p.port, false);
 }
 
@@ -146,7 +146,7 @@ void Engine::flush(Peer& p) {
   for (;;) {
     if (!send_lines(p, &stuck)) return;
     if (p.lines == 0) return stop_asking(p);
-    hold(p);
+    hold_back(p);
     if (p.unanswered) answer_wants(p);
     if (p.lines == 0) return stop_asking(p);
     p.driver->block(p.port, true);
@@ -204,16 +204,8 @@ void Engine::deliver_parcel(Parcel* parcel) {
     parcel->sender->state = RequestState::handed;
     parcel->sender->parcel = parcel;
   }
-  while (Request* r = matcher_.find_posted(b->context, b->source, b->tag)) {
-    withdraw(r);
-    if (b->bytes <= r->bytes) return take_block(r, b);
-    r->from = b->source;
-    r->got_tag = b->tag;
-    r->got_bytes = b->bytes;
-    complete(r, Status::truncated);
-  }
   b->arrival = matcher_.next_arrival();
-  matcher_.add_unexpected(b);
+  line_up(b);
 }
 
 }  // namespace carillon

@@ -8,7 +8,7 @@
 
 namespace carillon {
 
-enum class SubmissionKind : unsigned char { send, receive, parcel, pulled };
+enum class SubmissionKind : unsigned char { send, receive, claim, parcel, pulled };
 
 // Base of everything that can be submitted: intrusive, so that submitting allocates nothing.
 struct Submission {

@@ -98,16 +98,18 @@ struct Driver {
   // Sender: takes an offer back. True: nobody had claimed it, the ticket is free. False: the receiver had; its outcome
   // (refused, or pulled) follows.
   bool (*revoke)(Port*, Ticket);
+  // Sender: has the receiver claimed it, as far as can be seen now?
+  bool (*claimed)(const Port*, Ticket);
   // Sender: the next outcome. False: none. Calls with a ticket that the peer invented are reported as they are; the
   // core checks.
   bool (*outcome)(Port*, Ticket*, Outcome*);
+  // Receiver: does an offer stand, for now? Claims nothing.
+  bool (*stands)(const Port*, Ticket);
   // Receiver: claims an offer.
   Accept (*accept)(Port*, Ticket);
   // Receiver: copies the next part of a body, at most 256 KiB. NOT under the guard, never in a handler, may block in
   // the kernel. `done` counts bytes copied so far. Checks the offer and the peer's life after the copy.
   Pull (*pull)(Port*, Ticket, uint64_t remote, unsigned char* local, uint64_t bytes, uint64_t* done);
-  // Receiver: whether what it claimed is still the sender's to offer.
-  bool (*standing)(const Port*, Ticket);
   // Receiver: tells the sender how it ended, or that it shall push.
   void (*finish)(Port*, Ticket, Outcome);
 

@@ -189,6 +189,11 @@ bool revoke(Port* port, Ticket ticket) {
   return p->theirs->claim[ticket.slot].load(sequential) != claim_word(ticket.generation);
 }
 
+bool claimed(const Port* port, Ticket ticket) {
+  CARILLON_STEP("shm.claim.look");
+  return self(port)->theirs->claim[ticket.slot].load(sequential) == claim_word(ticket.generation);
+}
+
 bool outcome(Port* port, Ticket* ticket, Outcome* result) {
   ShmPort* p = self(port);
   CARILLON_STEP("shm.outcome.load");
@@ -215,6 +220,12 @@ void finish(Port* port, Ticket ticket, Outcome result) {
   p->mine->outcome_head.exchange(++p->outcome_head, sequential);
 }
 
+bool stands(const Port* port, Ticket ticket) {
+  CARILLON_STEP("shm.offer.look");
+  return ticket.slot < slots &&
+         self(port)->theirs->offer[ticket.slot].load(sequential) == offer_word(ticket.generation, offered);
+}
+
 Accept accept(Port* port, Ticket ticket) {
   ShmPort* p = self(port);
   if (ticket.slot >= slots) return Accept::revoked;
@@ -231,11 +242,6 @@ Accept accept(Port* port, Ticket ticket) {
   return Accept::revoked;
 }
 
-bool standing(const Port* port, Ticket ticket) {
-  CARILLON_STEP("shm.standing");
-  return self(port)->theirs->offer[ticket.slot].load(sequential) == offer_word(ticket.generation, offered);
-}
-
 Pull pull(Port* port, Ticket ticket, uint64_t remote, unsigned char* local, uint64_t bytes, uint64_t* done) {
   constexpr uint64_t chunk = 256 * 1024;
   ShmPort* p = self(port);
@@ -248,7 +254,7 @@ Pull pull(Port* port, Ticket ticket, uint64_t remote, unsigned char* local, uint
   }
   CARILLON_STEP("shm.pull.check");
   // After the copy: what was copied counts only if the body still was the sender's to offer.
-  if (!standing(port, ticket)) return Pull::revoked;  // even if it has ended since: it took the body back first
+  if (!stands(port, ticket)) return Pull::revoked;  // even if it has ended since: it took the body back first
   if (copied == CopyResult::lost) return Pull::lost;
   if (copied == CopyResult::forbidden) {
     p->reads.store(false, std::memory_order_relaxed);
@@ -331,10 +337,11 @@ const Driver driver = {
     .noticed = noticed,
     .offer = offer,
     .revoke = revoke,
+    .claimed = claimed,
     .outcome = outcome,
+    .stands = stands,
     .accept = accept,
     .pull = pull,
-    .standing = standing,
     .finish = finish,
     .look = look,
 };

@@ -26,6 +26,8 @@ export interface Gathered {
   readonly payload: ArrayBufferView | ArrayBufferView[];
   /** The payload is a copy: none of it is the caller's memory. */
   readonly owned: boolean;
+  /** Bytes of it that are no view's: header and paddings. */
+  readonly added: number;
 }
 
 /** The views must have been checked. */
@@ -33,12 +35,14 @@ export function gather(views: readonly ArrayBufferView[]): Gathered {
   const headerBytes = (views.length + 1) * ENTRY_BYTES;
   let total = headerBytes;
   let pieces = 1;
+  let added = headerBytes;
   for (const view of views) {
     const padding = paddingAfter(view.byteLength);
+    added += padding;
     total += view.byteLength + padding;
     pieces += padding === 0 ? 1 : 2;
   }
-  if (total <= SMALL || pieces > MAX_PIECES) return { payload: join(views, headerBytes, total), owned: true };
+  if (total <= SMALL || pieces > MAX_PIECES) return { payload: join(views, headerBytes, total), owned: true, added };
 
   // A small first view (a header before a body, a serialized object before its arrays) travels with the kinds.
   const first = views[0] as ArrayBufferView;
@@ -50,7 +54,7 @@ export function gather(views: readonly ArrayBufferView[]): Gathered {
     if (view.byteLength > 0) payload.push(view);
     if (padding.byteLength > 0) payload.push(padding);
   }
-  return { payload, owned: false };
+  return { payload, owned: false, added };
 }
 
 function start(views: readonly ArrayBufferView[], headerBytes: number, first: ArrayBufferView | undefined): Uint8Array {
@@ -122,10 +126,46 @@ export function scatter(data: Uint8Array): ArrayBufferView[] {
   for (let word = 0; word < words.length; word += ENTRY_WORDS) {
     const first = words[word] as number;
     const kind = first & KIND_MASK;
-    const byteLength = (first >>> KIND_BITS) * TWO_TO_32 + (words[word + 1] as number);
+    const byteLength = lengthAt(words, word);
     if (kind >= KIND_COUNT || byteLength > data.byteLength - offset) return rubbish("a view exceeds the message");
     views.push(makeView(kind, buffer, start + offset, byteLength));
     offset += byteLength + paddingAfter(byteLength);
   }
   return offset === data.byteLength ? views : rubbish("the views do not fill the message");
+}
+
+/** Of a header, in words: what says how many views there are. */
+export const WORDS_AHEAD = ENTRY_WORDS;
+
+/**
+ * Where each view's bytes lie in a message of gathered views.
+ * @param ahead the first WORDS_AHEAD words of it
+ * @param contents the bytes of all views, as the message's encoding says
+ * @param read fills the words that follow those
+ * @throws CarillonError ERR_CARILLON_DATA_DECODE
+ */
+export function segmentsOf(
+  ahead: Uint32Array,
+  byteLength: number,
+  contents: number,
+  read: (words: Uint32Array) => void,
+): { from: number; bytes: number }[] {
+  const count = ahead[0] as number;
+  if (count === 0 || (count + 1) * ENTRY_BYTES > byteLength) return rubbish(`it cannot hold ${count} views`);
+  const words = new Uint32Array(count * ENTRY_WORDS);
+  read(words);
+  const segments: { from: number; bytes: number }[] = [];
+  let from = (count + 1) * ENTRY_BYTES;
+  let left = contents;
+  for (let word = 0; word < words.length; word += ENTRY_WORDS) {
+    const bytes = lengthAt(words, word);
+    segments.push({ from, bytes });
+    left -= bytes;
+    from += bytes + paddingAfter(bytes);
+  }
+  return from === byteLength && left === 0 ? segments : rubbish("the views do not fill the message");
+}
+
+function lengthAt(words: Uint32Array, word: number): number {
+  return ((words[word] as number) >>> KIND_BITS) * TWO_TO_32 + (words[word + 1] as number);
 }

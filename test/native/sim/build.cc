@@ -194,6 +194,7 @@ void destroy_world() {
           if (o->request.parcel) free(o->request.parcel);
           delete o;
         }
+      for (Operation* o : t.offers) delete o;
       delete t.queue;
       free(t.words);
     }

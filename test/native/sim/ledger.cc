@@ -106,15 +106,24 @@ void received(Process& p, Operation* o, int status, int from, int tag, uint32_t 
       if (!matches(r.peer, from) || !matches(r.tag, tag) || m->context != r.context)
         fail("message %u (tag %d) goes to a receive for source %d, tag %d", id, tag, r.peer, r.tag);
       if (m->delivered) fail("message %u is delivered twice", id);
+      if (m->held && o->held != m) fail("message %u is delivered although a probe holds it", id);
+      if (r.takes == Takes::held && o->held != m) fail("an offer of message %u is received as message %u", o->held ? o->held->id : 0, id);
+      m->held = false;
       if (m->status == code(Status::cancelled)) fail("message %u was cancelled and is delivered", id);
       if (!intact(body, bytes, id)) fail("message %u (%lu bytes) is not what was sent", id, bytes);
       m->delivered = true;
       m->by = r.sequence;
-      m->by_capacity = r.bytes;
+      m->by_capacity = r.bytes;  // of an offer: any
       m->by_requeued = o->requeued;
       m->when = w.steps;
       return;
+    case Status::taken_back:
+      if (r.takes != Takes::held) return fail("a receive ends as taken back");
+      if (o->held) o->held->held = false;
+      if (o->held) o->held->taken_back = true;
+      return;
     case Status::truncated:
+      if (r.takes != Takes::message) return fail("a probe or what it took ends as truncated");
       if (!from_hostile && bytes <= r.bytes) fail("truncated, but %lu bytes fit %lu", bytes, r.bytes);
       return;
     case Status::cancelled:
@@ -126,6 +135,10 @@ void received(Process& p, Operation* o, int status, int from, int tag, uint32_t 
     case Status::peer_lost:
     case Status::peer_protocol: {
       if (anybody_hostile()) return;
+      if (r.takes == Takes::held) {
+        if (!names_ending(process(from), status)) fail("an offer from process %d ends with status %d", from, status);
+        return;
+      }
       bool right = r.peer >= 0 ? names_ending(process(r.peer), status)
                                : all_others_gone(p) || (from >= 0 && process(from).killed);
       if (!right) fail("a receive for source %d ends with status %d (from %d)", r.peer, status, from);
@@ -134,6 +147,22 @@ void received(Process& p, Operation* o, int status, int from, int tag, uint32_t 
     default:
       if (!anybody_hostile()) fail("a receive ends with status %d", status);
   }
+}
+
+void probed(Process& p, Operation* o, int from, int tag, uint32_t id, uint64_t bytes) {
+  World& w = *world;
+  const Request& r = o->request;
+  if (from >= 0 && from < w.size && process(from).hostile) return;
+  Message* m = id >= 1 && id <= w.messages.size() ? w.messages[id - 1] : nullptr;
+  if (!m) return fail("a message that nobody sent is probed: %u", id);
+  if (m->dest != p.rank || m->source != from || m->tag != tag || m->bytes != bytes)
+    fail("message %u is probed from %d with tag %d and %lu bytes", id, from, tag, bytes);
+  if (!matches(r.peer, from) || !matches(r.tag, tag) || m->context != r.context)
+    fail("message %u (tag %d) goes to a probe for source %d, tag %d", id, tag, r.peer, r.tag);
+  if (m->delivered) fail("message %u is delivered and probed", id);
+  if (m->held) fail("message %u is held by two probes", id);
+  m->held = true;
+  o->held = m;
 }
 
 uint32_t expected_at(const Process& p) {
@@ -219,6 +248,11 @@ void check_idle() {
       if (t.words[0] != t.consumed) return fail("process %d: everybody sleeps and records wait", i);
       if (t.queue->waits.load()) return fail("process %d: everybody sleeps and completions wait for records", i);
     }
+    Matcher& matcher = EngineAccess::matcher(e);
+    matcher.each_unexpected([&](Block* b) {
+      if (matcher.find_posted(b->context, b->source, b->tag))
+        fail("process %d: message %u waits and so does a receive for it", i, b->encoding);
+    });
     for (int k = 0; k < w.size; ++k) {
       Peer& peer = e.peer(k);
       if (!peer.driver || peer.ended || gone(process(k))) continue;
@@ -243,7 +277,7 @@ void check_idle() {
         PacketHeader h;
         memcpy(&h, packet, sizeof h);
         Request* r = EngineAccess::matcher(e).find_posted(h.context, k, h.tag);
-        if (r && (h.bytes > r->bytes || r->memory || h.bytes <= inline_bytes || h.kind == PacketKind::offer))
+        if (r && r->takes == Takes::message && (h.bytes > r->bytes || r->memory || h.bytes <= inline_bytes || h.kind == PacketKind::offer))
           return fail("process %d: a message from %d stays in its ring although a receive for it is posted", i, k);
       }
       if (peer.stalled && !w.small_pool && !anybody_hostile())
@@ -263,6 +297,7 @@ void check_end() {
       return fail("message %u (%lu bytes, tag %d, context %u%s) from process %d to %d never ends for its sender", m->id,
                   m->bytes, m->tag, m->context, m->delivered ? ", delivered" : "", m->source, m->dest);
     if (m->status == code(Status::cancelled) && m->delivered) return fail("message %u was cancelled and delivered", m->id);
+    if (m->taken_back && m->status == ok) return fail("message %u was sent, says its sender, and taken back, says its receiver", m->id);
     bool threads = !dest.threads[0].ended || !dest.threads[1].ended;
     if (!gone(dest) && threads && m->status == ok && !m->delivered && !m->dropped)
       return fail("message %u from process %d to %d was sent and never arrived", m->id, m->source, m->dest);
@@ -277,6 +312,7 @@ void check_end() {
       if (a->source != b->source || a->thread != b->thread || a->dest != b->dest || a->context != b->context ||
           a->tag != b->tag || a->number >= b->number || !a->delivered || !b->delivered || a->by_requeued || b->by_requeued)
         continue;
+      if (b->by <= a->given_back) continue;  // a probe had it, perhaps, when b was taken
       if (a->by_capacity < b->bytes || b->by_capacity < a->bytes) continue;
       if (a->by > b->by) return fail("message %u overtakes message %u", b->id, a->id);
     }

@@ -97,8 +97,7 @@ void drain(Thread& t) {
       if (!o) fail("record of request %u that is not outstanding", record[0]);
       if (t.queue->emitted[t.consumed % queue_layout::capacity] != &o->request) fail("record and request differ");
       t.operations[record[0]] = nullptr;
-      t.free_indices.push_back(record[0]);
-      consume(t, o, record);
+      if (!consume(t, o, record)) t.free_indices.push_back(record[0]);
       tail->store(++t.consumed);
       t.queue->reaped.store(t.consumed - t.lag);
     }
@@ -124,6 +123,7 @@ void drain(Thread& t) {
 void tear_down(Thread& t) {
   Process& p = *t.process;
   t.leaving = true;
+  forget_offers(t);
   for (;;) {
     enter_waiting(*p.engine);
     bool done = p.engine->detach(t.queue);

@@ -117,9 +117,10 @@ void send(Thread& t) {
   after_leave(t);
 }
 
-void receive(Thread& t, int source, int tag, uint32_t context, uint64_t capacity, bool into) {
+void receive(Thread& t, int source, int tag, uint32_t context, uint64_t capacity, bool into, Takes takes = Takes::message) {
   Operation* o = new_operation(t);
   Request& q = o->request;
+  q.takes = takes;
   q.submission_kind = SubmissionKind::receive;
   q.peer = source;
   q.tag = tag;
@@ -136,10 +137,69 @@ void random_receive(Thread& t) {
   Random& r = w.random;
   int source = r.chance(400) ? any_source : static_cast<int>(r.below(w.size));
   int tag = r.chance(400) ? any_tag : tags[r.below(3)];
+  if (r.chance(250)) return receive(t, source, tag, r.below(2), UINT64_MAX, false, Takes::envelope);
   bool into = r.chance(400);
   uint64_t capacity = into ? w.largest + 400 : UINT64_MAX;
   if (r.chance(200)) capacity = r.below(w.limits.eager_bytes + 50);
   receive(t, source, tag, r.below(2), capacity, into);
+}
+
+void probe_now(Thread& t) {
+  Random& r = world->random;
+  Operation* o = new_operation(t);
+  Request& q = o->request;
+  q.takes = Takes::envelope;
+  q.peer = r.chance(400) ? any_source : static_cast<int>(r.below(world->size));
+  q.tag = r.chance(400) ? any_tag : static_cast<int>(r.below(3));
+  q.context = r.below(2);
+  q.bytes = UINT64_MAX;
+  Engine& engine = *t.process->engine;
+  enter_waiting(engine);
+  bool found = engine.probe_now(&q);
+  if (found) probed(*t.process, o, q.from, q.got_tag, q.got_encoding, q.got_bytes);
+  engine.leave(t.queue);
+  t.operations[q.index] = nullptr;
+  if (found) {
+    t.offers.push_back(o);
+  } else {
+    t.free_indices.push_back(q.index);
+    delete o;
+  }
+  after_leave(t);
+}
+
+Operation* any_offer(Thread& t) {
+  size_t i = world->random.below(t.offers.size());
+  Operation* o = t.offers[i];
+  t.offers.erase(t.offers.begin() + static_cast<long>(i));
+  return o;
+}
+
+void claim(Thread& t, Operation* o) {
+  Request& q = o->request;
+  q.submission_kind = SubmissionKind::claim;
+  q.takes = Takes::held;
+  q.bytes = UINT64_MAX;
+  if (q.got_bytes > 0 && world->random.chance(400))
+    q.memory = o->body = static_cast<unsigned char*>(malloc(q.got_bytes));
+  t.operations[q.index] = o;
+  ++t.outstanding_receives;
+  t.process->engine->submit(&q, t.queue);
+  after_leave(t);
+}
+
+void give_back(Thread& t, Operation* o) {
+  Engine& engine = *t.process->engine;
+  enter_waiting(engine);
+  if (o->held) {
+    o->held->held = false;
+    o->held->given_back = EngineAccess::next_sequence(engine);
+  }
+  engine.give_back(&o->request);
+  engine.leave(t.queue);
+  t.free_indices.push_back(o->request.index);
+  delete o;
+  after_leave(t);
 }
 
 void cancel(Thread& t, Operation* o) {
@@ -161,19 +221,27 @@ void act(Thread& t) {
   Random& r = world->random;
   uint32_t what = r.below(100);
   if (what < 45) return send(t);
-  if (what < 90) return random_receive(t);
+  if (what < 80) return random_receive(t);
+  if (what < 84) return probe_now(t);
+  if (what < 90) {
+    if (t.offers.empty()) return;
+    return r.chance(500) ? claim(t, any_offer(t)) : give_back(t, any_offer(t));
+  }
   if (t.operations.empty()) return;
   Operation* o = t.operations[r.below(t.operations.size())];
   if (o && !o->cancel_asked) cancel(t, o);
 }
 
 bool act_draining(Thread& t) {
-  bool any = false;
-  if (expected_at(*t.process) == 0) return false;
+  bool any = !t.offers.empty();
+  while (!t.offers.empty()) world->random.chance(500) ? claim(t, any_offer(t)) : give_back(t, any_offer(t));
+  if (expected_at(*t.process) == 0) return any;
+  const Matcher& matcher = EngineAccess::matcher(*t.process->engine);
   for (uint32_t context = 0; context < 2; ++context) {
-    bool posted = t.nobody_left[context];
+    // Unless a probe has given something back since.
+    bool posted = t.nobody_left[context] && !matcher.find_unexpected(context, any_source, any_tag);
     for (Operation* o : t.operations)
-      if (o && !o->message && o->request.peer == any_source && o->request.tag == any_tag && o->request.context == context &&
+      if (o && !o->message && o->request.takes == Takes::message && o->request.peer == any_source && o->request.tag == any_tag && o->request.context == context &&
           o->request.bytes == UINT64_MAX)
         posted = true;
     if (posted) continue;
@@ -190,7 +258,16 @@ void cancel_all(Thread& t) {
   }
 }
 
-void consume(Thread& t, Operation* o, const uint32_t* record) {
+void forget_offers(Thread& t) {
+  for (Operation* o : t.offers) {
+    if (o->held) {
+      o->held->held = false;
+      o->held->given_back = UINT64_MAX;
+    }
+  }
+}
+
+bool consume(Thread& t, Operation* o, const uint32_t* record) {
   Request& r = o->request;
   int status = static_cast<int>(record[1]);
   if (r.state != RequestState::completed) fail("a record of a request in state %d", static_cast<int>(r.state));
@@ -203,13 +280,24 @@ void consume(Thread& t, Operation* o, const uint32_t* record) {
     if (o->body) memset(o->body, 0xdd, o->message->bytes);
     if (r.parcel) free(r.parcel);  // to oneself, cancelled before it was matched
     delete o;
-    return;
+    return false;
   }
   --t.outstanding_receives;
   if (world->phase == World::Phase::drain && r.peer == any_source && r.tag == any_tag && r.bytes == UINT64_MAX &&
       status >= static_cast<int>(Status::peer_closed) && status <= static_cast<int>(Status::peer_protocol))
     t.nobody_left[r.context] = true;
   uint64_t bytes = record[6] | uint64_t{record[7]} << 32;
+  if (status == 0 && r.takes == Takes::envelope) {
+    if (!t.leaving) {
+      probed(*t.process, o, static_cast<int>(record[2]), static_cast<int>(record[3]), record[4], bytes);
+      t.offers.push_back(o);
+      return true;
+    }
+    // Given back already.
+    if (record[4] >= 1 && record[4] <= world->messages.size()) world->messages[record[4] - 1]->given_back = UINT64_MAX;
+    delete o;
+    return false;
+  }
   const unsigned char* body = o->body;
   if (status == 0) {
     switch (static_cast<Storage>(record[5])) {
@@ -229,6 +317,7 @@ void consume(Thread& t, Operation* o, const uint32_t* record) {
   if (r.stage) free(r.stage);
   free(o->body);
   delete o;
+  return false;
 }
 
 }  // namespace sim

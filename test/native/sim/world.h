@@ -15,6 +15,7 @@ namespace carillon {
 struct EngineAccess {
   static bool guard_free(Engine& e);
   static Matcher& matcher(Engine& e) { return e.matcher_; }
+  static uint64_t next_sequence(Engine& e) { return e.matcher_.next_sequence(); }
   static Pool& pool(Engine& e) { return e.pool_; }
   static bool submissions(Engine& e) { return !e.submissions_.empty(); }
 };
@@ -51,6 +52,9 @@ struct Message {
   uint64_t by_capacity = 0;
   bool by_requeued = false;
   uint64_t when = 0;
+  bool held = false;         // a probe has it
+  bool taken_back = false;   // a probe had it when its sender took it back
+  uint64_t given_back = 0;   // receives posted after this found it in its place again
 };
 
 struct Withdrawn {  // a receive that was cancelled while posted
@@ -65,6 +69,7 @@ struct Operation {
   Message* message = nullptr;  // send
   unsigned char* body = nullptr;
   bool cancel_asked = false, cancelled = false, requeued = false;
+  Message* held = nullptr;     // probe or receive of what it took
 };
 
 struct Thread {
@@ -89,6 +94,7 @@ struct Thread {
   std::vector<Operation*> operations;
   std::vector<uint32_t> free_indices;
   std::vector<Block*> taken;
+  std::vector<Operation*> offers;  // what probes took, neither received nor given back yet
   bool nobody_left[2] = {};  // by context: a receive from anybody has ended
   uint32_t outstanding_receives = 0, outstanding_sends = 0;
 };
@@ -205,7 +211,8 @@ void drain(Thread&);
 void act(Thread&);                 // one random operation of the script
 bool act_draining(Thread&);        // posts what is missing so that everything sent arrives; false: nothing
 void cancel_all(Thread&);
-void consume(Thread&, Operation*, const uint32_t* record);
+bool consume(Thread&, Operation*, const uint32_t* record);  // true: it is an offer now, and keeps its index
+void forget_offers(Thread&);       // the engine gives them back
 void tear_down(Thread&);
 
 // hostile.cc
@@ -217,6 +224,7 @@ void fill(unsigned char* to, uint64_t bytes, uint32_t id);
 bool intact(const unsigned char* from, uint64_t bytes, uint32_t id);
 void sent(Message*, int status);
 void received(Process&, Operation*, int status, int from, int tag, uint32_t id, uint64_t bytes, const unsigned char* body);
+void probed(Process&, Operation*, int from, int tag, uint32_t id, uint64_t bytes);
 void check_idle();                 // nobody can run: is anything forgotten?
 void check_end();
 void print_state();

@@ -1,0 +1,54 @@
+// Lists of views to receive into: filled in order, with what was sent and nothing else.
+import { describe, expect, test } from "vitest";
+import { ScatterList } from "../dist/src/scatter.js";
+import { contentsOf, encode } from "../dist/src/value.js";
+import { plays } from "./support/ranks.js";
+
+const PROGRAM = "scatter.mjs";
+
+describe("between ranks", () => {
+  test("header and body arrive as header and body, into every kind of memory", () =>
+    plays(2, PROGRAM, "headerAndBody"));
+  test("random views arrive in random views", () => plays(2, PROGRAM, "random"));
+  test("values that are no array of views fill the list with their bytes", () => plays(2, PROGRAM, "values"));
+  test("large bodies go straight into shared memory, and into nothing beside it", () => plays(2, PROGRAM, "straight"));
+});
+
+describe("to oneself", () => {
+  test("header and body arrive as header and body", () => plays(1, PROGRAM, "headerAndBody"));
+  test("random views arrive in random views", () => plays(1, PROGRAM, "random"));
+  test("a message says what was filled", () => plays(1, PROGRAM, "message"));
+  test("what does not fit stays first in line; only what was sent counts", () => plays(1, PROGRAM, "truncated"));
+  test("transferred in flight is an error", () => plays(1, PROGRAM, "detached"));
+  test("what is no memory is refused", () => plays(1, PROGRAM, "refuses"));
+});
+
+test("rubbish on the wire is an error, whatever it is", () => {
+  const views = [new Uint8Array(9).fill(1), new Uint8Array(40).fill(2), new Uint8Array(3).fill(3)];
+  const { encoding, payload } = encode(views);
+  const wire = payload as Uint8Array;
+  expect(contentsOf(wire.byteLength, encoding)).toBe(52);
+  let state = 1;
+  const below = (n: number) => {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    return (state >>> 8) % n;
+  };
+  let refused = 0;
+  for (let i = 0; i < 20_000; ++i) {
+    const bytes = wire.slice(0, below(4) === 0 ? below(wire.length + 1) : wire.length);
+    for (let k = below(3); k > 0 && bytes.length > 0; --k) bytes[below(Math.min(bytes.length, 40))] = below(256);
+    const word = below(5) === 0 ? (encoding & 0xff) + below(120) * 256 : encoding;
+    const list = new ScatterList([new Uint8Array(below(20)), new Uint8Array(100)]);
+    try {
+      const filled = list.fill(bytes.length, word, (to, from) => {
+        expect(from + to.byteLength).toBeLessThanOrEqual(bytes.length);
+        to.set(bytes.subarray(from, from + to.byteLength));
+      });
+      expect(filled.reduce((sum, { byteLength }) => sum + byteLength, 0)).toBe(contentsOf(bytes.length, word));
+    } catch (error) {
+      expect((error as { code?: string }).code).toBe("ERR_CARILLON_DATA_DECODE");
+      ++refused;
+    }
+  }
+  expect(refused).toBeGreaterThan(5000);
+});
