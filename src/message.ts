@@ -24,6 +24,11 @@ export class Message<T = unknown> {
     this.data = data;
   }
 
+  /** @internal The encoding word that came with it. */
+  get encoding(): number {
+    return this.#encoding;
+  }
+
   /** Bytes on the wire. */
   get byteLength(): number {
     return this.data.byteLength;

@@ -3,6 +3,7 @@
 // (communicator.ts) nor for joining and leaving (world.ts).
 import type { Communicator } from "./communicator.js";
 import { CarillonError } from "./errors.js";
+import type { Group } from "./group.js";
 import { Message } from "./message.js";
 import { Call, DONE, FAILED, type NativeBinding, native, Queue, Status, Storage } from "./native.js";
 import { Request, type RequestOwner } from "./request.js";
@@ -79,9 +80,11 @@ export class Thread implements RequestOwner {
     flags: number,
     payload: ArrayBufferView | readonly ArrayBufferView[],
     signal: AbortSignal | undefined,
+    group: Group | undefined,
   ): Request<void> {
     const queue = this.#queue;
-    this.#call(dest, tag, context);
+    const peer = group ? group.worldRank(dest) : dest;
+    this.#call(peer, tag, context);
     queue[Queue.call + Call.encoding] = encoding;
     queue[Queue.call + Call.flags] = flags;
     let index: number;
@@ -96,8 +99,8 @@ export class Thread implements RequestOwner {
       index = this.#nativeSend(payload);
     }
     if (index === DONE) return SENT;
-    const request = new Request<void>({ name: "send", peer: dest, tag });
-    if (index <= FAILED) return request.fail(failure((FAILED - index) as Status, request, dest, undefined));
+    const request = new Request<void>({ name: "send", peer: dest, tag, group });
+    if (index <= FAILED) return request.fail(failure((FAILED - index) as Status, request, peer, undefined));
     this.#pending[index] = { request, communicator: undefined, memory: payload };
     ++this.#sends;
     request.post(this, index, signal);
@@ -113,13 +116,14 @@ export class Thread implements RequestOwner {
     into: Uint8Array | undefined,
     signal: AbortSignal | undefined,
   ): Request<Message<T>> {
-    this.#call(source, tag, context);
+    const { group } = communicator;
+    this.#call(group ? group.worldRank(source) : source, tag, context);
     this.#queue[Queue.call + Call.bytes] = -1;
     let index: number;
     if (!into) index = this.#nativeRecv();
     else if (into.buffer instanceof SharedArrayBuffer) index = this.#nativeRecv(into.byteLength, into);
     else index = this.#nativeRecv(into.byteLength);
-    const request = new Request<Message<T>>({ name: "recv", peer: source, tag });
+    const request = new Request<Message<T>>({ name: "recv", peer: source, tag, group });
     this.#pending[index] = { request: request as Request<unknown>, communicator, memory: into };
     request.post(this, index, signal);
     this.#drain();
@@ -229,9 +233,10 @@ export class Thread implements RequestOwner {
       data = new Uint8Array(bytes);
       if (storage !== Storage.none) this.#native.take(index, data);
     }
+    const source = queue[record + Queue.source] as number;
     return new Message(
       communicator,
-      queue[record + Queue.source] as number,
+      communicator.group ? communicator.group.rankOf(source) : source,
       queue[record + Queue.tag] as number,
       (queue[record + Queue.encoding] as number) >>> 0,
       data,
@@ -266,22 +271,23 @@ function part(into: Uint8Array, bytes: number): Uint8Array {
 function failure(
   status: Status,
   request: Request<unknown>,
-  rank: number,
+  worldRank: number,
   byteLength: number | undefined,
 ): CarillonError {
-  const { name, peer, tag } = request.operation ?? { name: "recv", peer: -1, tag: -1 };
-  const any = (n: number) => (n < 0 ? "any" : String(n));
+  const { name, peer, tag, group } = request.operation ?? { name: "recv", peer: -1, tag: -1 };
+  const rank = group && worldRank >= 0 ? group.rankOf(worldRank) : worldRank;
   const what =
     name === "send"
       ? `send to rank ${peer} with tag ${tag}`
       : `recv from ${peer < 0 ? "any rank" : `rank ${peer}`} with ${tag < 0 ? "any tag" : `tag ${tag}`}`;
-  const who = rank >= 0 ? `rank ${rank}` : "every other rank";
+  const elsewhere = rank === worldRank ? "" : ` (${worldRank} in the world)`;
+  const who = rank >= 0 ? `rank ${rank}${elsewhere}` : "every other rank";
   const details = { ...(rank >= 0 && { rank }), ...(tag >= 0 && { tag }) };
   switch (status) {
     case Status.truncated:
       return new CarillonError(
         "ERR_CARILLON_TRUNCATED",
-        `${what}: the message from rank ${rank} has ${byteLength} bytes, more than \`into\`; it stays first in line`,
+        `${what}: the message from ${who} has ${byteLength} bytes, more than \`into\`; it stays first in line`,
         { ...details, byteLength: byteLength ?? 0 },
       );
     case Status.cancelled:
@@ -301,7 +307,7 @@ function failure(
     case Status.unreadable:
       return new CarillonError(
         "ERR_CARILLON_PULL_FORBIDDEN",
-        `${what}: the kernel does not let rank ${any(rank)} and this one read each other's memory (process_vm_readv); \`carillon info\` says why`,
+        `${what}: the kernel does not let ${who} and this one read each other's memory (process_vm_readv); \`carillon info\` says why`,
         details,
       );
     default:

@@ -130,6 +130,7 @@ void detach_from_rank(Environment* e) {
   // While the pool still stands: bodies that JavaScript has not seen lie in it.
   if (!drain_completely(e)) forget_requests(e);
   e->rank = nullptr;
+  e->has_collectives = false;
   close_handle(e, e->bell);
   if (e->conversation >= 0) close(e->conversation);
   if (e->lull >= 0) close(e->lull);
