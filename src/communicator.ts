@@ -103,12 +103,12 @@ const NEVER_SENT = MOST_TAG - 1;
  * another. Its ranks count from 0, in options, messages and errors alike.
  *
  * Collectives are called by every member, in the same order; several may be in flight. They reject with
- * ERR_CARILLON_PEER_LOST or _PEER_CLOSED when a member is gone that this rank depends on, directly or not; with
+ * ERR_CARILLON_PEER_LOST or _PEER_CLOSED when a member is gone that one of them depended on, and so do all that follow; with
  * ERR_CARILLON_COLLECTIVE_MISMATCH when members do not call the same; with ERR_CARILLON_COLLECTIVE_FAILED when another member
  * failed (a wrong argument, its signal; that one rejects with its own reason); with _CLOSED, _DATA_CLONE or the signal's reason.
- * A rank that had its result already keeps it. On the world they belong to the first thread of a rank that calls one:
- * in others they reject with ERR_CARILLON_OTHER_THREAD. A value or array that is passed may not change until the promise settles;
- * one's own part of a result is what one passed, no copy.
+ * A rank that had its result already keeps it. On the world, collectives, `dup` and `split` belong to the first thread of a rank
+ * that calls one: in others they reject with ERR_CARILLON_OTHER_THREAD. A value or array that is passed may not change until the
+ * promise settles; one's own part of a result is what one passed, no copy.
  */
 export class Communicator {
   /** This process's number in the communicator, 0 to size - 1. */
@@ -219,6 +219,7 @@ export class Communicator {
   async sendrecv<T = unknown>(value: unknown, options: SendrecvOptions): Promise<Message<T>> {
     const { dest, source = dest, tag = 0, recvTag = tag, into, signal } = options ?? {};
     const receive = this.recv<T>({ source, tag: recvTag, signal, ...(into !== undefined && { into }) });
+    if (receive.state === "rejected") return receive; // nothing is sent for an answer that cannot come
     const send = this.send(value, { dest, tag, signal });
     try {
       const [message] = await Promise.all([receive, send]);

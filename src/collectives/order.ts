@@ -3,12 +3,14 @@
 // are in flight. When a member fails, by a peer that died, a wrong argument or its signal, it tells all others: whoever is
 // still in that collective, or comes to it later, fails too instead of waiting for what will never come (as MPI's
 // user-level failure mitigation revokes; W. Bland et al., "Post-failure recovery of MPI communication capability", 2013).
+// When the reason is that a member is gone, that holds for every collective to come: nobody is left waiting in one that those who
+// heard of it will not call.
 // Not responsible for the messages of a collective (collective.ts).
 import { CarillonError, type CarillonErrorCode } from "../errors.js";
 import type { Message } from "../message.js";
 import type { Request } from "../request.js";
 import { encode } from "../value.js";
-import { Collective, type Port, type Signature } from "./collective.js";
+import { Collective, type CollectiveName, type Port, type Signature } from "./collective.js";
 
 /** Tags count collectives and wrap; the one beyond them is that of notices. */
 const COUNTS = 2 ** 31 - 1;
@@ -24,6 +26,8 @@ const SHARED_CODES: ReadonlySet<string> = new Set<CarillonErrorCode>([
   "ERR_CARILLON_COLLECTIVE_FAILED",
 ]);
 
+const GONE = "ERR_CARILLON_PEER_";
+
 /** What went wrong, as one member tells the others. */
 interface Notice {
   readonly count: number;
@@ -33,13 +37,29 @@ interface Notice {
   readonly text: string;
 }
 
-/** A reason that came from another member, or that has been put into words already. */
+/** What a collective rejects with, and what the others hear of it. */
 class Failure {
-  constructor(
-    readonly error: unknown,
-    readonly notice: Omit<Notice, "count">,
-  ) {}
+  readonly notice: Omit<Notice, "count">;
+  readonly #error: unknown;
+
+  /** `error` if there is one already: this rank is the first to know. */
+  constructor(notice: Omit<Notice, "count">, error?: unknown) {
+    this.notice = notice;
+    this.#error = error;
+  }
+
+  errorOf(name: CollectiveName): unknown {
+    const { code, rank, text } = this.notice;
+    return this.#error ?? new CarillonError(code, `${name}: ${text}`, { rank });
+  }
+
+  /** A member is gone: no collective of all members can complete any more. */
+  get isForEver(): boolean {
+    return this.notice.code.startsWith(GONE);
+  }
 }
+
+const nothing = () => {};
 
 /** Why a listener is taken back; nobody sees it. */
 const QUIET = new CarillonError("ERR_CARILLON_CANCELLED", "no collective is in flight");
@@ -49,6 +69,8 @@ export class Order {
   readonly #running = new Map<number, Collective>();
   /** Of collectives that this rank has not called yet. */
   readonly #foretold = new Map<number, Failure>();
+  /** Of all that are in flight or to come. */
+  #broken: Failure | undefined;
   #count = 0;
   #listener: Request<Message> | undefined;
 
@@ -70,8 +92,8 @@ export class Order {
     this.#running.set(count, collective);
     const abort = () => collective.fail(signal?.reason);
     try {
-      const foretold = this.#foretold.get(count);
-      if (foretold) throw foretold;
+      const known = this.#broken ?? this.#foretold.get(count);
+      if (known) throw known;
       if (signal !== undefined && !(signal instanceof AbortSignal)) {
         throw new CarillonError(
           "ERR_CARILLON_INVALID_ARGUMENT",
@@ -87,14 +109,18 @@ export class Order {
     } catch (reason) {
       const failure = reason instanceof Failure ? reason : this.#explain(reason, collective);
       collective.fail(failure);
-      this.#tell({ ...failure.notice, count });
+      if (failure.isForEver) this.#break(failure, count);
+      else this.#tell({ ...failure.notice, count });
       await collective.settled();
-      throw failure.error;
+      throw failure.errorOf(collective.name);
     } finally {
       if (signal instanceof AbortSignal) signal.removeEventListener("abort", abort);
       this.#running.delete(count);
       this.#foretold.delete(count);
-      if (this.#running.size === 0) this.#listener?.withdraw(QUIET);
+      if (this.#running.size === 0) {
+        this.#listener?.withdraw(QUIET);
+        this.#listener = undefined;
+      }
     }
   }
 
@@ -102,21 +128,28 @@ export class Order {
     const { rank } = this.#port;
     if (!(reason instanceof CarillonError) || !SHARED_CODES.has(reason.code)) {
       const what = reason instanceof Error ? reason.message : String(reason);
-      const notice = { code: "ERR_CARILLON_COLLECTIVE_FAILED", rank, text: `rank ${rank} failed: ${what}` } as const;
-      return new Failure(reason, notice);
+      const code = "ERR_CARILLON_COLLECTIVE_FAILED";
+      return new Failure({ code, rank, text: `rank ${rank} failed: ${what}` }, reason);
     }
     const { code, message, rank: to = rank } = reason;
-    if (!code.startsWith("ERR_CARILLON_PEER_")) return new Failure(reason, { code, rank: to, text: message });
+    if (!code.startsWith(GONE)) return new Failure({ code, rank: to, text: message.slice(`${name}: `.length) }, reason);
     const text = `rank ${to} ${code === "ERR_CARILLON_PEER_CLOSED" ? "has left the world" : "has died"}`;
-    const error = new CarillonError(code, `${name}: ${text}`, { rank: to, cause: reason });
-    return new Failure(error, { code, rank: to, text });
+    return new Failure({ code, rank: to, text });
+  }
+
+  /** Once: what is in flight fails, what is to come will, and all others hear of it. */
+  #break(failure: Failure, count: number): void {
+    if (this.#broken) return;
+    this.#broken = failure;
+    for (const running of this.#running.values()) running.fail(failure);
+    this.#tell({ ...failure.notice, count });
   }
 
   /** Best effort: who cannot hear it has gone. */
   #tell(notice: Notice): void {
     const value = encode(JSON.stringify(notice));
     for (let rank = 0; rank < this.#port.size; rank++) {
-      if (rank !== this.#port.rank) this.#port.send(rank, NOTICE, value, 0).catch(() => {});
+      if (rank !== this.#port.rank) this.#port.send(rank, NOTICE, value, 0).catch(nothing);
     }
   }
 
@@ -127,7 +160,7 @@ export class Order {
     this.#listener = listener;
     listener.then(
       (message) => {
-        this.#listener = undefined;
+        if (this.#listener === listener) this.#listener = undefined;
         this.#hear(message);
         if (this.#running.size > 0) this.#listen();
       },
@@ -141,14 +174,13 @@ export class Order {
   #hear(message: Message): void {
     const notice = noticeIn(message);
     if (!notice) return;
-    const { count, code, rank, text } = notice;
+    const { count, ...what } = notice;
+    const failure = new Failure(what);
     const running = this.#running.get(count);
     const ahead = (count - this.#count + COUNTS) % COUNTS < COUNTS / 2;
-    if (!running && !ahead) return; // this rank was done with it
-    const error = new CarillonError(code, running ? `${running.name}: ${text}` : text, { rank });
-    const failure = new Failure(error, { code, rank, text });
-    if (running) running.fail(failure);
-    else this.#foretold.set(count, failure);
+    if (failure.isForEver) this.#break(failure, count);
+    else if (running) running.fail(failure);
+    else if (ahead) this.#foretold.set(count, failure); // else this rank was done with it
   }
 }
 

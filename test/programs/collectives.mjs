@@ -1,6 +1,6 @@
 // Scenarios of test/collectives.test.ts: every collective against a plain computation of the same, and its failures.
 import assert from "node:assert/strict";
-import { heard, play, random, rejects, say } from "./scenario.mjs";
+import { heard, play, random, rejects, say, settled } from "./scenario.mjs";
 
 const ARRAYS = [
   Int8Array,
@@ -64,11 +64,13 @@ function value(draw) {
   }
 }
 
+const sorted = (a, b) => (a < b ? [a, b] : [b, a]);
+
 const operations = {
   sum: (a, b) => a + b,
   product: (a, b) => a * b,
-  min: (a, b) => (typeof a === "bigint" ? (a < b ? a : b) : Math.min(a, b)),
-  max: (a, b) => (typeof a === "bigint" ? (a > b ? a : b) : Math.max(a, b)),
+  min: (a, b) => (typeof a === "bigint" ? sorted(a, b)[0] : Math.min(a, b)),
+  max: (a, b) => (typeof a === "bigint" ? sorted(a, b)[1] : Math.max(a, b)),
   and: (a, b) => a & b,
   or: (a, b) => a | b,
   xor: (a, b) => a ^ b,
@@ -159,11 +161,17 @@ const rounds = {
     const root = draw.below(size);
     assert.equal(await world.allreduce(all[rank], { op: name }), combined(all, operations[name]));
     const big = all.map(BigInt);
-    assert.equal(await world.reduce(big[rank], { op: name, root }), rank === root ? combined(big, operations[name]) : undefined);
+    assert.equal(
+      await world.reduce(big[rank], { op: name, root }),
+      rank === root ? combined(big, operations[name]) : undefined,
+    );
     // Neither commutative nor a number: the order of ranks is kept.
     const words = all.map((n) => `${n};`);
     assert.equal(await world.allreduce(words[rank], { op: (a, b) => a + b }), words.join(""));
-    assert.equal(await world.reduce(words[rank], { op: (a, b) => a + b, root }), rank === root ? words.join("") : undefined);
+    assert.equal(
+      await world.reduce(words[rank], { op: (a, b) => a + b, root }),
+      rank === root ? words.join("") : undefined,
+    );
   },
 };
 rounds.allreduceLong = async (world, draw) => {
@@ -202,7 +210,7 @@ await play({
         }
       }
     }
-    assert.equal(world.stats().outstanding, 0);
+    await nothingOutstanding(world);
   },
 
   /** Nobody leaves a barrier before everybody has come. */
@@ -298,7 +306,7 @@ await play({
     const error = await rejects(reduced, rank === 0 ? undefined : failed);
     if (rank === 0) assert.equal(error, thrown);
     assert.equal(await world.allreduce(1, { op: "sum" }), size);
-    assert.equal(world.stats().outstanding, 0);
+    await nothingOutstanding(world);
   },
 
   /** One member's signal ends it for all. */
@@ -343,7 +351,11 @@ await play({
     }
     assert.equal(error?.code, "ERR_CARILLON_PEER_LOST", error?.stack);
     assert.equal(error.rank, victim);
-    assert.equal(world.stats().outstanding, 0);
+    // Nobody leaves while another may still be about to find out.
+    const living = others(world).filter((other) => other !== victim);
+    for (const dest of living) await world.send("over", { dest, tag: 5 });
+    for (const source of living) await world.recv({ source, tag: 5 });
+    await nothingOutstanding(world);
   },
 
   /** A member that leaves instead of taking part. */
@@ -364,4 +376,10 @@ await play({
 
 function others({ rank, size }) {
   return Array.from({ length: size }, (_, other) => other).filter((other) => other !== rank);
+}
+
+/** Native code forgets a request some turns of the loop after it has settled. */
+async function nothingOutstanding(world) {
+  for (let turn = 0; turn < 1000 && world.stats().outstanding > 0; ++turn) await settled();
+  assert.equal(world.stats().outstanding, 0);
 }
