@@ -368,6 +368,8 @@ await play({
   /** The world is closed while a collective is in flight. */
   async closed(world) {
     const pending = world.rank === 0 ? world.barrier() : undefined;
+    pending?.catch(() => {});
+    if (world.rank === 1) await rejects(world.recv({ source: 0 }), "ERR_CARILLON_PEER_CLOSED");
     await world.close({ timeout: 0 });
     if (pending) await rejects(pending, "ERR_CARILLON_CLOSED");
     await rejects(world.barrier(), "ERR_CARILLON_CLOSED");

@@ -140,6 +140,7 @@ await play({
     if (world.rank === 0) {
       for (let source = 1; source < 3; ++source) await rejects(world.recv({ source }), "ERR_CARILLON_PEER_CLOSED");
       await world.send("done", { dest: 3 });
+      await world.recv({ source: 3 }); // it lives as long as rank 3 waits for the others
       return;
     }
     if (world.rank < 3) {
@@ -155,6 +156,7 @@ await play({
     assert.equal(named.rank, 0);
     assert.match(named.message, /rank 0 \(1 in the world\) has left the world/);
     assert.equal((await world.recv({ source: 0 })).value, "done");
+    await world.send("seen", { dest: 0 });
   },
 
   /** The world's collectives are one thread's. */
