@@ -1,74 +1,99 @@
-// Point to point: send and recv, and the checks of what a user passed. World extends it.
-// Not responsible for how requests complete (thread.ts) nor for what values become (value.ts).
+// Communicators: point to point with the checks of what a user passed, collectives by name, and parts of a communicator.
+// World extends it. Not responsible for how requests complete (thread.ts), what values become (value.ts), how collectives
+// work (collectives/) nor how context numbers are agreed on (contexts.ts).
+import { inspect } from "node:util";
+import { Absences, Roll } from "./absences.js";
+import { checkRank, checkSignal, checkSize, checkTag, MOST_TAG, memoryOf, wrong } from "./arguments.js";
+import { markedEncoding, type Port } from "./collectives/collective.js";
+import { Collectives } from "./collectives/index.js";
+import { Contexts, collectiveContext, type Part, userContext } from "./contexts.js";
 import { CarillonError } from "./errors.js";
+import { Group } from "./group.js";
 import type { Message } from "./message.js";
 import { native, SendFlag } from "./native.js";
 import type { Offer } from "./offer.js";
+import {
+  type AllreduceOptions,
+  ANY_SOURCE,
+  ANY_TAG,
+  type CollectiveOptions,
+  type ProbeOptions,
+  type RecvOptions,
+  type ReduceOptions,
+  type RootedOptions,
+  type SendOptions,
+  type SendrecvOptions,
+  type UncheckedReduceOptions,
+} from "./options.js";
 import { Request } from "./request.js";
-import { ScatterList } from "./scatter.js";
 import type { Thread } from "./thread.js";
-import { checkView, encode } from "./value.js";
+import { type Encoded, encode } from "./value.js";
 
-/** Matches a message from any rank. */
-export const ANY_SOURCE = -1;
-/** Matches a message with any tag. */
-export const ANY_TAG = -1;
-
-const MOST_TAG = 2 ** 31 - 1;
-/** Views that native code gathers; more are copied together first. */
-const MOST_PARTS = 64;
-/** A message up to this needs no look at the native limit. */
-const SURELY_ALLOWED = 2 ** 20;
-
-export interface SendOptions {
-  /** The rank to send to. */
-  dest: number;
-  /** 0 to 2147483647; default 0. */
-  tag?: number;
-  /** Settle when the receiver has matched the message, not when it has left. */
-  synchronous?: boolean;
-  signal?: AbortSignal | undefined;
+/** What the communicators of one thread share. */
+interface Shared {
+  /** Undefined once this thread has closed the world. */
+  thread: Thread | undefined;
+  readonly contexts: Contexts;
+  readonly absences: Absences;
 }
 
-/** Memory to receive into: its bytes are what counts, whatever its type. */
-export type Memory = ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
+/** A tag in the world's collective context that nobody ever sends with. */
+const NEVER_SENT = MOST_TAG - 1;
 
-export interface ProbeOptions {
-  /** A rank; default ANY_SOURCE. */
-  source?: number;
-  /** Default ANY_TAG. */
-  tag?: number;
-}
-
-export interface RecvOptions {
-  /** A rank; default ANY_SOURCE. */
-  source?: number;
-  /** Default ANY_TAG. */
-  tag?: number;
-  /**
-   * The caller's memory for the bytes; a message larger than it rejects with ERR_CARILLON_TRUNCATED. A list is filled in
-   * order, as if it were one piece, with the bytes of what was sent: of an array of views the views' bytes only, of any other value
-   * its bytes on the wire.
-   */
-  into?: Memory | readonly Memory[];
-  signal?: AbortSignal | undefined;
-}
-
-export abstract class Communicator {
+/**
+ * A group of ranks that exchange messages among themselves: the world, or a part of it. Messages of one are never received in
+ * another. Its ranks count from 0, in options, messages and errors alike.
+ *
+ * Collectives are called by every member, in the same order; several may be in flight. They reject with
+ * ERR_CARILLON_PEER_LOST or _PEER_CLOSED when a member is gone that one of them depended on, and so do all that follow; with
+ * ERR_CARILLON_COLLECTIVE_MISMATCH when members do not call the same; with ERR_CARILLON_COLLECTIVE_FAILED when another member
+ * failed (a wrong argument, its signal; that one rejects with its own reason); with _CLOSED, _DATA_CLONE or the signal's reason.
+ * A rank that had its result already keeps it. On the world, collectives, `dup` and `split` belong to the first thread of a rank
+ * that calls one: in others they reject with ERR_CARILLON_OTHER_THREAD. A value or array that is passed may not change until the
+ * promise settles; one's own part of a result is what one passed, no copy.
+ */
+export class Communicator {
   /** This process's number in the communicator, 0 to size - 1. */
   readonly rank: number;
   /** How many ranks the communicator has. */
   readonly size: number;
+  /** @internal Undefined: the world's ranks are this one's. */
+  readonly group: Group | undefined;
   readonly #context: number;
-  /** @internal Undefined once this thread has closed the world. */
-  protected thread: Thread | undefined;
+  readonly #shared: Shared;
+  readonly #number: number;
+  #freed = false;
+  #collectives: Collectives | undefined;
+  #roll: Roll | undefined;
 
-  /** @internal */
-  constructor(thread: Thread, rank: number, size: number, context: number) {
-    this.thread = thread;
+  /** @internal A part of the world, or the world itself: no part, but a thread. */
+  constructor(rank: number, size: number, from: Thread | { parent: Communicator; number: number; group: Group }) {
     this.rank = rank;
     this.size = size;
-    this.#context = context;
+    if ("parent" in from) {
+      this.group = from.group;
+      this.#number = from.number;
+      this.#shared = from.parent.#shared;
+    } else {
+      this.#number = 0;
+      this.#shared = {
+        thread: from,
+        contexts: new Contexts(rank, native().maxRanks),
+        absences: new Absences((other) =>
+          from.recv(other, NEVER_SENT, this, collectiveContext(0), undefined, undefined),
+        ),
+      };
+    }
+    this.#context = userContext(this.#number);
+  }
+
+  /** @internal Undefined once this thread has closed the world. */
+  protected get thread(): Thread | undefined {
+    return this.#shared.thread;
+  }
+
+  protected set thread(thread: Thread | undefined) {
+    this.#shared.thread = thread;
   }
 
   /**
@@ -85,14 +110,27 @@ export abstract class Communicator {
       const thread = this.#open("send", signal);
       checkRank(dest, "dest", this.size, false);
       checkTag(tag, false);
-      const { encoding, payload, owned, shared } = encode(value);
-      const parts = checkSize(payload);
-      const flags =
-        (synchronous ? SendFlag.synchronous : 0) | (owned || shared || parts !== payload ? SendFlag.stable : 0);
-      return thread.send(dest, tag, this.#context, encoding, flags, parts, signal);
+      const encoded = encode(value);
+      return this.#post(thread, dest, tag, this.#context, encoded, encoded.encoding, synchronous, signal);
     } catch (error) {
       return new Request<void>({ name: "send", peer: dest, tag }).fail(error);
     }
+  }
+
+  #post(
+    thread: Thread,
+    dest: number,
+    tag: number,
+    context: number,
+    { payload, owned, shared }: Encoded,
+    encoding: number,
+    synchronous: boolean,
+    signal: AbortSignal | undefined,
+  ): Request<void> {
+    const parts = checkSize(payload);
+    const flags =
+      (synchronous ? SendFlag.synchronous : 0) | (owned || shared || parts !== payload ? SendFlag.stable : 0);
+    return thread.send(dest, tag, context, encoding, flags, parts, signal, this.group);
   }
 
   /**
@@ -107,7 +145,9 @@ export abstract class Communicator {
       const thread = this.#open("recv", signal);
       checkRank(source, "source", this.size, true);
       checkTag(tag, true);
-      return thread.recv(source, tag, this, this.#context, memoryOf(into), signal);
+      const request = thread.recv<T>(source, tag, this, this.#context, memoryOf(into), signal);
+      if (source === ANY_SOURCE && this.group && request.state === "pending") this.#await(request, this.group);
+      return request;
     } catch (error) {
       return new Request<Message<T>>({ name: "recv", peer: source, tag }).fail(error);
     }
@@ -144,84 +184,172 @@ export abstract class Communicator {
     return thread.tryMprobe(source, tag, this, this.#context);
   }
 
-  #open(what: string, signal: AbortSignal | undefined): Thread {
-    if (!this.thread) throw new CarillonError("ERR_CARILLON_CLOSED", `${what}: the world was closed`);
-    checkSignal(signal);
-    return this.thread;
-  }
-}
-
-/** @internal @throws what an aborted signal says, or CarillonError ERR_CARILLON_INVALID_ARGUMENT if it is none */
-export function checkSignal(signal: AbortSignal | undefined): void {
-  if (signal === undefined) return;
-  if (!(signal instanceof AbortSignal)) throw wrong("signal", "an AbortSignal", signal);
-  signal.throwIfAborted();
-}
-
-function wrong(what: string, asked: string, found: unknown): CarillonError {
-  const shown = typeof found === "string" ? JSON.stringify(found) : String(found);
-  return new CarillonError("ERR_CARILLON_INVALID_ARGUMENT", `${what} must be ${asked}, not ${shown}`);
-}
-
-function checkRank(rank: unknown, what: string, size: number, any: boolean): void {
-  if (Number.isInteger(rank) && (rank as number) >= (any ? ANY_SOURCE : 0) && (rank as number) < size) return;
-  const range = size === 1 ? "0 (the world has one rank)" : `a rank from 0 to ${size - 1}`;
-  throw new CarillonError(
-    "ERR_CARILLON_INVALID_RANK",
-    `${what} must be ${range}${any ? " or ANY_SOURCE" : ""}, not ${typeof rank === "string" ? JSON.stringify(rank) : String(rank)}`,
-  );
-}
-
-function checkTag(tag: unknown, any: boolean): void {
-  if (Number.isInteger(tag) && (tag as number) >= (any ? ANY_TAG : 0) && (tag as number) <= MOST_TAG) return;
-  throw new CarillonError(
-    "ERR_CARILLON_INVALID_TAG",
-    `tag must be an integer from 0 to ${MOST_TAG}${any ? " or ANY_TAG" : ""}, not ${typeof tag === "string" ? JSON.stringify(tag) : String(tag)}`,
-  );
-}
-
-function checkSize(
-  payload: ArrayBufferView | readonly ArrayBufferView[],
-): ArrayBufferView | readonly ArrayBufferView[] {
-  if (ArrayBuffer.isView(payload)) {
-    if (payload.byteLength > SURELY_ALLOWED && payload.byteLength > native().maxMessageBytes) {
-      throw tooLarge(payload.byteLength, native().maxMessageBytes);
+  /**
+   * Sends and receives at the same time: no two ranks that exchange wait for each other, however large the messages are.
+   * Rejects as `send` and `recv` do, once neither uses the caller's memory any more: when one fails, the other is taken back.
+   */
+  async sendrecv<T = unknown>(value: unknown, options: SendrecvOptions): Promise<Message<T>> {
+    const { dest, source = dest, tag = 0, recvTag = tag, into, signal } = options ?? {};
+    const receive = this.recv<T>({ source, tag: recvTag, signal, ...(into !== undefined && { into }) });
+    if (receive.state === "rejected") return receive; // nothing is sent for an answer that cannot come
+    const send = this.send(value, { dest, tag, signal });
+    try {
+      const [message] = await Promise.all([receive, send]);
+      return message;
+    } catch (reason) {
+      receive.cancel();
+      send.cancel();
+      await Promise.allSettled([receive, send]);
+      throw reason;
     }
-    return payload;
   }
-  const most = native().maxMessageBytes;
-  let bytes = 0;
-  for (const part of payload) bytes += part.byteLength;
-  if (bytes > most) throw tooLarge(bytes, most);
-  if (payload.length <= MOST_PARTS) return payload;
-  const whole = new Uint8Array(bytes);
-  let offset = 0;
-  for (const part of payload) {
-    whole.set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), offset);
-    offset += part.byteLength;
+
+  /** Settles when every rank has called it. */
+  async barrier({ signal }: CollectiveOptions = {}): Promise<void> {
+    return this.#together("barrier").barrier(signal);
   }
-  return whole;
+
+  /** Resolves with the root's `value` on every rank; what others pass is ignored. */
+  async broadcast<T>(value: T | undefined, { root = 0, signal }: RootedOptions = {}): Promise<T> {
+    return this.#together("broadcast").broadcast(value, root, signal) as Promise<T>;
+  }
+
+  /** Resolves at the root with an array of what each rank passed, by rank; undefined elsewhere. */
+  async gather<T>(value: T, { root = 0, signal }: RootedOptions = {}): Promise<T[] | undefined> {
+    return this.#together("gather").gather(value, root, signal) as Promise<T[] | undefined>;
+  }
+
+  /** Resolves on each rank with its own of the `values` that the root passes, one for each rank; what others pass is ignored. */
+  async scatter<T>(values: readonly T[] | undefined, { root = 0, signal }: RootedOptions = {}): Promise<T> {
+    return this.#together("scatter").scatter(values, root, signal) as Promise<T>;
+  }
+
+  /** Resolves on every rank with an array of what each rank passed, by rank. */
+  async allgather<T>(value: T, { signal }: CollectiveOptions = {}): Promise<T[]> {
+    return this.#together("allgather").allgather(value, signal) as Promise<T[]>;
+  }
+
+  /** `values` has one for each rank; resolves with what each rank had for this one, by rank. */
+  async alltoall<T>(values: readonly T[], { signal }: CollectiveOptions = {}): Promise<T[]> {
+    return this.#together("alltoall").alltoall(values, signal) as Promise<T[]>;
+  }
+
+  /**
+   * Combines what all ranks pass; resolves at the root with the result, elsewhere with undefined. Typed arrays, of one type and
+   * length, combine element by element, numbers and bigints as they are; with a function as `op` any other value too.
+   * Operands keep the order of ranks, and which are combined first depends on `size` only: the result has the same bits in
+   * every run, whoever the root is, and those of `allreduce`.
+   */
+  reduce(data: number, options: ReduceOptions<number>): Promise<number | undefined>;
+  reduce(data: bigint, options: ReduceOptions<bigint>): Promise<bigint | undefined>;
+  reduce<T>(data: T, options: ReduceOptions<T>): Promise<T | undefined>;
+  async reduce(data: unknown, options: UncheckedReduceOptions): Promise<unknown> {
+    const { op, root = 0, into, signal } = options ?? {};
+    return this.#together("reduce").reduce(data, op, root, into, signal);
+  }
+
+  /** As `reduce`, with the result on every rank: the same bits on each. */
+  allreduce(data: number, options: AllreduceOptions<number>): Promise<number>;
+  allreduce(data: bigint, options: AllreduceOptions<bigint>): Promise<bigint>;
+  allreduce<T>(data: T, options: AllreduceOptions<T>): Promise<T>;
+  async allreduce(data: unknown, options: UncheckedReduceOptions): Promise<unknown> {
+    const { op, into, signal } = options ?? {};
+    return this.#together("allreduce").allreduce(data, op, into, signal);
+  }
+
+  /** A communicator of the same ranks whose messages are apart from this one's. A collective. */
+  async dup(): Promise<Communicator> {
+    const part = await this.#together("dup").dup(this.#shared.contexts);
+    return this.#part(part as Part);
+  }
+
+  /**
+   * A communicator of all ranks that pass the same `color`, a whole number, ordered by `key` (default 0), then by rank here; null
+   * without a color. A collective.
+   */
+  async split({ color, key = 0 }: { color?: number | null | undefined; key?: number }): Promise<Communicator | null> {
+    const part = await this.#together("split").split(this.#shared.contexts, color, key);
+    return part ? this.#part(part) : null;
+  }
+
+  /**
+   * This rank is done with this communicator: what is asked of it from now on rejects with ERR_CARILLON_CLOSED, what is
+   * outstanding goes on. Not a collective. The world is not freed but closed, which ends all its parts.
+   * @throws CarillonError ERR_CARILLON_INVALID_ARGUMENT
+   */
+  free(): void {
+    if (!this.group) throw wrong("what is freed", "a part of the world (close the world instead)", "the world");
+    this.#freed = true;
+  }
+
+  #part({ number, members }: Part): Communicator {
+    const { group } = this;
+    const worldRanks = group ? members.map((rank) => group.worldRank(rank)) : members;
+    const from = { parent: this, number, group: new Group(worldRanks) };
+    return new Communicator(members.indexOf(this.rank), members.length, from);
+  }
+
+  #together(what: string): Collectives {
+    this.#open(what, undefined);
+    if (!this.#collectives) {
+      if (!native().claimCollectives()) {
+        throw new CarillonError(
+          "ERR_CARILLON_OTHER_THREAD",
+          `${what}: another thread of this rank has called a collective, dup or split on the world; only that one may`,
+        );
+      }
+      this.#collectives = new Collectives(this.#port());
+    }
+    return this.#collectives;
+  }
+
+  /** The way collectives send and receive: also what was begun before this communicator was freed. */
+  #port(): Port {
+    const context = collectiveContext(this.#number);
+    const thread = () => this.#shared.thread ?? closed("a collective", "the world was closed");
+    return {
+      rank: this.rank,
+      size: this.size,
+      send: (dest, tag, encoded, mark) => {
+        try {
+          const encoding = markedEncoding(encoded.encoding, mark);
+          return this.#post(thread(), dest, tag, context, encoded, encoding, false, undefined);
+        } catch (error) {
+          return new Request<void>({ name: "send", peer: dest, tag }).fail(error);
+        }
+      },
+      recv: (source, tag) => thread().recv(source, tag, this, context, undefined, undefined),
+    };
+  }
+
+  /** A receive from any source in a part of the world. */
+  #await(request: Request<unknown>, group: Group): void {
+    const others = Array.from({ length: this.size }, (_, rank) => group.worldRank(rank));
+    others.splice(this.rank, 1);
+    if (others.length === 0) return;
+    this.#roll ??= new Roll(this.#shared.absences, others, (last, anyLost) => {
+      const code = anyLost ? "ERR_CARILLON_PEER_LOST" : "ERR_CARILLON_PEER_CLOSED";
+      const how = anyLost ? "has died or left the world" : "has left the world";
+      return new CarillonError(code, `recv from any rank: every other rank of the communicator ${how}`, {
+        cause: last,
+      });
+    });
+    this.#roll.add(request);
+  }
+
+  #open(what: string, signal: AbortSignal | undefined): Thread {
+    const { thread } = this.#shared;
+    if (!thread || this.#freed) closed(what, thread ? "the communicator was freed" : "the world was closed");
+    checkSignal(signal);
+    return thread;
+  }
+
+  [inspect.custom](): string {
+    if (!(#freed in this)) return "Communicator {}"; // the prototype
+    return `Communicator { rank: ${this.rank}, size: ${this.size}${this.#freed || !this.thread ? ", closed" : ""} }`;
+  }
 }
 
-function tooLarge(bytes: number, most: number): CarillonError {
-  return new CarillonError("ERR_CARILLON_INVALID_BUFFER", `a message may have ${most} bytes, this one has ${bytes}`, {
-    byteLength: bytes,
-  });
-}
-
-/** @internal `into`, checked. */
-export function memoryOf(into: unknown): Uint8Array | ScatterList | undefined {
-  if (into === undefined) return undefined;
-  if (!Array.isArray(into)) return bytesOf(into, "into");
-  return new ScatterList(into.map((view, i) => bytesOf(view, `into[${i}]`)));
-}
-
-function bytesOf(into: unknown, what: string): Uint8Array {
-  if (!ArrayBuffer.isView(into) && !(into instanceof ArrayBuffer) && !(into instanceof SharedArrayBuffer)) {
-    throw wrong(what, "a typed array, DataView, ArrayBuffer or SharedArrayBuffer", into);
-  }
-  checkView(into, what);
-  if (into instanceof Uint8Array && !(into instanceof Buffer)) return into;
-  if (ArrayBuffer.isView(into)) return new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
-  return new Uint8Array(into as ArrayBuffer);
+function closed(what: string, why: string): never {
+  throw new CarillonError("ERR_CARILLON_CLOSED", `${what}: ${why}`);
 }

@@ -4,7 +4,7 @@
 export type CarillonErrorCode =
   /** An argument of the wrong type or value; the message says what was asked and found. */
   | "ERR_CARILLON_INVALID_ARGUMENT"
-  /** dest or source is no rank of this world. */
+  /** dest, source or root is no rank of this communicator. */
   | "ERR_CARILLON_INVALID_RANK"
   /** A tag that is no integer from 0 to 2147483647. */
   | "ERR_CARILLON_INVALID_TAG"
@@ -22,7 +22,7 @@ export type CarillonErrorCode =
   | "ERR_CARILLON_CANCELLED"
   /** The offer was received or given back already. */
   | "ERR_CARILLON_OFFER_TAKEN"
-  /** The world was closed in this thread. */
+  /** The world was closed in this thread, or the communicator freed. */
   | "ERR_CARILLON_CLOSED"
   /** This thread has joined already. */
   | "ERR_CARILLON_ALREADY_JOINED"
@@ -40,6 +40,14 @@ export type CarillonErrorCode =
   | "ERR_CARILLON_PEER_PROTOCOL"
   /** The kernel does not let this process read its peers' memory. */
   | "ERR_CARILLON_PULL_FORBIDDEN"
+  /** Members of a communicator called different collectives, or one with different roots, operations, types or lengths. */
+  | "ERR_CARILLON_COLLECTIVE_MISMATCH"
+  /** A collective failed at another member; `rank` and the message say where and why. */
+  | "ERR_CARILLON_COLLECTIVE_FAILED"
+  /** Collectives on the world, `dup` and `split` belong to the first thread of the rank that calls one. */
+  | "ERR_CARILLON_OTHER_THREAD"
+  /** A rank has made more communicators than there are numbers for: some millions. */
+  | "ERR_CARILLON_TOO_MANY_COMMUNICATORS"
   | "ERR_CARILLON_OUT_OF_MEMORY"
   | "ERR_CARILLON_UNSUPPORTED_PLATFORM"
   | "ERR_CARILLON_NATIVE_MISSING"
@@ -47,7 +55,7 @@ export type CarillonErrorCode =
   | "ERR_CARILLON_LAUNCH_FAILED";
 
 export interface CarillonErrorDetails extends ErrorOptions {
-  /** The rank the error speaks of. */
+  /** The rank the error speaks of, as the communicator counts. */
   rank?: number;
   tag?: number;
   /** Size in bytes of the message that did not fit. */

@@ -1,17 +1,23 @@
 // The package's public face: everything a program imports from "carillon".
-export {
-  ANY_SOURCE,
-  ANY_TAG,
-  Communicator,
-  type Memory,
-  type ProbeOptions,
-  type RecvOptions,
-  type SendOptions,
-} from "./communicator.js";
+export { Communicator } from "./communicator.js";
 export { CarillonError, type CarillonErrorCode, type CarillonErrorDetails } from "./errors.js";
 export { type LaunchOptions, launch } from "./launch.js";
 export { Message } from "./message.js";
 export { Offer } from "./offer.js";
+export {
+  type AllreduceOptions,
+  ANY_SOURCE,
+  ANY_TAG,
+  type CollectiveOptions,
+  type Memory,
+  type ProbeOptions,
+  type RecvOptions,
+  type ReduceOptions,
+  type RootedOptions,
+  type SendOptions,
+  type SendrecvOptions,
+} from "./options.js";
+export type { Combine, ReduceOperation, ReduceOperator, ReducibleArray } from "./reduction.js";
 export { Request, type RequestState } from "./request.js";
 export type { Rendezvous, Settings, Wait } from "./settings.js";
 export { type JoinOptions, World } from "./world.js";

@@ -4,7 +4,7 @@ import { inspect } from "node:util";
 import { CarillonError } from "./errors.js";
 import { Job } from "./launcher/job.js";
 import { inheritedOptions } from "./launcher/node-words.js";
-import { describeEnd, type RankEnd } from "./launcher/rank-process.js";
+import type { RankEnd } from "./launcher/rank-process.js";
 import { resolveScript } from "./launcher/script.js";
 import { native } from "./native.js";
 import { environmentOf, type Settings, settingsAmong, settingsFrom } from "./settings.js";
@@ -44,6 +44,7 @@ export async function launch(options: LaunchOptions): Promise<World> {
   }
   const hub = native().openHub(size);
   let formed = false;
+  let abortTold = false;
   const started = deferred<never>();
   const left = deferred<void>();
   const job = new Job({
@@ -63,8 +64,11 @@ export async function launch(options: LaunchOptions): Promise<World> {
       started.reject(new CarillonError("ERR_CARILLON_LAUNCH_FAILED", message, { rank, cause }));
     },
     onRankClosed: (end) => {
-      // Before that, the rejection says so.
-      if (formed && isFailure(end)) job.note(describeEnd(end));
+      // Before that, the rejection says so; and of an abort one line says all.
+      if (!formed || !isFailure(end) || abortTold) return;
+      abortTold = hub.aborter() >= 0;
+      if (abortTold) job.kill(); // who had left the world has not heard of it
+      job.note(job.describe(end));
     },
   });
   // This rank needs the hub as long as it is in the world, even alone.

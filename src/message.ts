@@ -33,6 +33,11 @@ export class Message<T = unknown> {
     else this.views = data;
   }
 
+  /** @internal The encoding word that came with it. */
+  get encoding(): number {
+    return this.#encoding;
+  }
+
   /** The bytes on the wire: what `into` or this message's own memory holds. With a list: a copy of `views` in one piece. */
   get data(): Uint8Array {
     this.#data ??= concatenate(this.views ?? []);

@@ -129,6 +129,8 @@ export interface NativeHub {
   readonly address: string;
   /** The process started for this rank has ended. */
   ended(rank: number, code: number, signal: number): void;
+  /** The rank that aborted the job, or -1. */
+  aborter(): number;
   close(): void;
 }
 
@@ -205,6 +207,10 @@ export interface NativeBinding {
   /** The process fails: threads that end from now on say no goodbye. */
   abandon(): void;
   stats(): NativeStats;
+  /** Whether the world's collectives are this thread's: the first that asks has them for as long as this process is in the world. */
+  claimCollectives(): boolean;
+  /** Ends every rank of the job, this process at once, with this exit code (1 to 255). */
+  abort(code: number): never;
 }
 
 let binding: NativeBinding | undefined;

@@ -1,9 +1,11 @@
 // An offer: a message that a matched probe took, to be received or given back. What is forgotten goes back by itself.
 // Not responsible for matching (core/probe.cc) nor for how requests complete (thread.ts).
 import { inspect } from "node:util";
-import { type Communicator, checkSignal, memoryOf, type RecvOptions } from "./communicator.js";
+import { checkSignal, memoryOf } from "./arguments.js";
+import type { Communicator } from "./communicator.js";
 import { CarillonError } from "./errors.js";
 import type { Message } from "./message.js";
+import type { RecvOptions } from "./options.js";
 import { Request } from "./request.js";
 import { ScatterList } from "./scatter.js";
 import type { Thread } from "./thread.js";

@@ -1,6 +1,7 @@
 // A Request: a real Promise that can be cancelled and inspected. Not responsible for what completes it (thread.ts).
 import { inspect } from "node:util";
 import type { CarillonError } from "./errors.js";
+import type { Group } from "./group.js";
 
 /** What a request is about, for error messages and inspection. */
 export interface Operation {
@@ -9,6 +10,8 @@ export interface Operation {
   readonly peer: number;
   /** -1 for any. */
   readonly tag: number;
+  /** Whose ranks `peer` counts; undefined: the world's. */
+  readonly group?: Group | undefined;
 }
 
 /** What a pending request may ask of the thread that posted it. */
@@ -47,6 +50,7 @@ export class Request<T> extends Promise<T> {
   #operation: Operation | undefined;
   #signal: AbortSignal | undefined;
   #onAbort: (() => void) | undefined;
+  #withdrawn: unknown;
 
   /** @internal Requests are made by `send` and `recv`. */
   constructor(operation?: Operation) {
@@ -116,8 +120,17 @@ export class Request<T> extends Promise<T> {
     return this;
   }
 
-  /** @internal Cancelled: by its signal, with the signal's reason, or by `cancel()`. */
+  /** @internal As `cancel()`, but rejects with `reason`, which is not handled. */
+  withdraw(reason: unknown): boolean {
+    this.#withdrawn = reason;
+    if (this.cancel()) return true;
+    this.#withdrawn = undefined;
+    return false;
+  }
+
+  /** @internal Cancelled: by its signal, with the signal's reason, by `cancel()` or `withdraw()`. */
   failCancelled(error: () => CarillonError): this {
+    if (this.#withdrawn !== undefined) return this.fail(this.#withdrawn);
     const signal = this.#signal;
     return signal?.aborted ? this.fail(signal.reason) : this.fail(error(), true);
   }

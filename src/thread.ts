@@ -3,6 +3,8 @@
 // (communicator.ts) nor for joining and leaving (world.ts).
 import type { Communicator } from "./communicator.js";
 import { CarillonError } from "./errors.js";
+import { failure } from "./failures.js";
+import { type Group, rankOf, worldRank } from "./group.js";
 import { Message } from "./message.js";
 import { Call, DONE, FAILED, type NativeBinding, native, Queue, RecvFlag, Status, Storage } from "./native.js";
 import { type Held, Offer } from "./offer.js";
@@ -87,9 +89,11 @@ export class Thread implements RequestOwner {
     flags: number,
     payload: ArrayBufferView | readonly ArrayBufferView[],
     signal: AbortSignal | undefined,
+    group: Group | undefined,
   ): Request<void> {
     const queue = this.#queue;
-    this.#call(dest, tag, context);
+    const peer = worldRank(group, dest);
+    this.#call(peer, tag, context);
     queue[Queue.call + Call.encoding] = encoding;
     queue[Queue.call + Call.flags] = flags;
     let index: number;
@@ -104,8 +108,8 @@ export class Thread implements RequestOwner {
       index = this.#nativeSend(payload);
     }
     if (index === DONE) return SENT;
-    const request = new Request<void>({ name: "send", peer: dest, tag });
-    if (index <= FAILED) return request.fail(failure((FAILED - index) as Status, request, dest, undefined));
+    const request = new Request<void>({ name: "send", peer: dest, tag, group });
+    if (index <= FAILED) return request.fail(failure((FAILED - index) as Status, request, peer, undefined));
     this.#pending[index] = { request, communicator: undefined, memory: payload };
     ++this.#sends;
     request.post(this, index, signal);
@@ -121,7 +125,7 @@ export class Thread implements RequestOwner {
     into: Uint8Array | ScatterList | undefined,
     signal: AbortSignal | undefined,
   ): Request<Message<T>> {
-    this.#call(source, tag, context);
+    this.#call(worldRank(communicator.group, source), tag, context);
     return this.#receive(0, source, tag, communicator, into, signal);
   }
 
@@ -132,7 +136,7 @@ export class Thread implements RequestOwner {
     into: Uint8Array | ScatterList | undefined,
     signal: AbortSignal | undefined,
   ): Request<Message<T>> {
-    this.#call(source, tag, 0);
+    this.#call(worldRank(communicator.group, source), tag, 0);
     this.#queue[Queue.call + Call.held] = index;
     return this.#receive(RecvFlag.held, source, tag, communicator, into, signal);
   }
@@ -144,11 +148,11 @@ export class Thread implements RequestOwner {
     context: number,
     signal: AbortSignal | undefined,
   ): Request<Offer<T>> {
-    this.#call(source, tag, context);
+    this.#call(worldRank(communicator.group, source), tag, context);
     this.#queue[Queue.call + Call.bytes] = -1;
     this.#queue[Queue.call + Call.flags] = RecvFlag.envelope;
     const index = this.#nativeRecv();
-    const request = new Request<Offer<T>>({ name: "mprobe", peer: source, tag });
+    const request = new Request<Offer<T>>({ name: "mprobe", peer: source, tag, group: communicator.group });
     this.#pending[index] = { request: request as Request<unknown>, communicator, memory: undefined };
     request.post(this, index, signal);
     this.#drain();
@@ -157,7 +161,7 @@ export class Thread implements RequestOwner {
 
   tryMprobe<T>(source: number, tag: number, communicator: Communicator, context: number): Offer<T> | null {
     const queue = this.#queue;
-    this.#call(source, tag, context);
+    this.#call(worldRank(communicator.group, source), tag, context);
     const index = this.#native.tryProbe();
     const offer =
       index === DONE
@@ -166,7 +170,7 @@ export class Thread implements RequestOwner {
             thread: this,
             stay: this.#stay,
             index,
-            source: queue[Queue.call + Call.peer] as number,
+            source: rankOf(communicator.group, queue[Queue.call + Call.peer] as number),
             tag: queue[Queue.call + Call.tag] as number,
             encoding: (queue[Queue.call + Call.encoding] as number) >>> 0,
             byteLength: wide(queue, Queue.call + Call.bytesLow),
@@ -204,7 +208,7 @@ export class Thread implements RequestOwner {
     else if (list && into.direct) index = this.#nativeRecv(into.byteLength, into.views);
     else if (!list && into.buffer instanceof SharedArrayBuffer) index = this.#nativeRecv(into.byteLength, into);
     else index = this.#nativeRecv(into.byteLength);
-    const request = new Request<Message<T>>({ name: "recv", peer: source, tag });
+    const request = new Request<Message<T>>({ name: "recv", peer: source, tag, group: communicator.group });
     this.#pending[index] = { request: request as Request<unknown>, communicator, memory: into };
     request.post(this, index, signal);
     this.#drain();
@@ -314,7 +318,7 @@ export class Thread implements RequestOwner {
       thread: this,
       stay: this.#stay,
       index,
-      source: queue[record + Queue.source] as number,
+      source: rankOf(communicator.group, queue[record + Queue.source] as number),
       tag: queue[record + Queue.tag] as number,
       encoding: (queue[record + Queue.encoding] as number) >>> 0,
       byteLength: wide(queue, record + Queue.bytesLow),
@@ -347,9 +351,10 @@ export class Thread implements RequestOwner {
       data = new Uint8Array(bytes);
       if (storage !== Storage.none) this.#native.take(index, data, 0);
     }
+    const source = queue[record + Queue.source] as number;
     return new Message(
       communicator,
-      queue[record + Queue.source] as number,
+      rankOf(communicator.group, source),
       queue[record + Queue.tag] as number,
       encoding,
       data,
@@ -388,52 +393,4 @@ function part(into: Uint8Array, bytes: number): Uint8Array {
     );
   }
   return into.subarray(0, bytes);
-}
-
-function failure(
-  status: Status,
-  request: Request<unknown>,
-  rank: number,
-  byteLength: number | undefined,
-): CarillonError {
-  const { name, peer, tag } = request.operation ?? { name: "recv", peer: -1, tag: -1 };
-  const any = (n: number) => (n < 0 ? "any" : String(n));
-  const what =
-    name === "send"
-      ? `send to rank ${peer} with tag ${tag}`
-      : `${name} from ${peer < 0 ? "any rank" : `rank ${peer}`} with ${tag < 0 ? "any tag" : `tag ${tag}`}`;
-  const who = rank >= 0 ? `rank ${rank}` : "every other rank";
-  const details = { ...(rank >= 0 && { rank }), ...(tag >= 0 && { tag }) };
-  switch (status) {
-    case Status.truncated:
-      return new CarillonError(
-        "ERR_CARILLON_TRUNCATED",
-        `${what}: the message from rank ${rank} has ${byteLength} bytes, more than \`into\`; it stays first in line`,
-        { ...details, byteLength: byteLength ?? 0 },
-      );
-    case Status.cancelled:
-      return new CarillonError("ERR_CARILLON_CANCELLED", `${what}: cancelled`, details);
-    case Status.takenBack:
-      return new CarillonError("ERR_CARILLON_CANCELLED", `${what}: its sender has taken the message back`, details);
-    case Status.peerClosed:
-      return new CarillonError("ERR_CARILLON_PEER_CLOSED", `${what}: ${who} has left the world`, details);
-    case Status.peerLost:
-      return new CarillonError("ERR_CARILLON_PEER_LOST", `${what}: ${who} has died`, details);
-    case Status.peerProtocol:
-      return new CarillonError(
-        "ERR_CARILLON_PEER_PROTOCOL",
-        `${what}: ${who} wrote what no Carillon writes; the connection to it is over`,
-        details,
-      );
-    case Status.closed:
-      return new CarillonError("ERR_CARILLON_CLOSED", `${what}: the world was closed`, details);
-    case Status.unreadable:
-      return new CarillonError(
-        "ERR_CARILLON_PULL_FORBIDDEN",
-        `${what}: the kernel does not let rank ${any(rank)} and this one read each other's memory (process_vm_readv); \`carillon info\` says why`,
-        details,
-      );
-    default:
-      return new CarillonError("ERR_CARILLON_OUT_OF_MEMORY", `${what}: out of memory`, details);
-  }
 }

@@ -50,7 +50,7 @@ export class World extends Communicator {
   #closing: Promise<void> | undefined;
 
   private constructor(thread: Thread, { rank, size }: Meeting, onLeft: (() => void) | undefined) {
-    super(thread, rank, size, 0);
+    super(rank, size, thread);
     this.#onLeft = onLeft;
   }
 
@@ -88,6 +88,20 @@ export class World extends Communicator {
     return this.#closing;
   }
 
+  /**
+   * Ends every rank of the job at once, whatever it does, this process with exit code `code` (1 to 255) and from any of its
+   * threads. Nothing more is written or cleaned up. Under `launch` the parent program lives on unless it aborts itself: to it the
+   * others are lost.
+   * @throws CarillonError ERR_CARILLON_INVALID_ARGUMENT
+   */
+  abort(code = 1): never {
+    if (!Number.isInteger(code) || code < 1 || code > 255) {
+      const message = `code must be a whole number from 1 to 255, not ${String(code)}`;
+      throw new CarillonError("ERR_CARILLON_INVALID_ARGUMENT", message);
+    }
+    return native().abort(code);
+  }
+
   async #close(timeout: number): Promise<void> {
     const open = this.thread as Thread;
     this.thread = undefined;
@@ -118,7 +132,7 @@ export class World extends Communicator {
     await this.close();
   }
 
-  [inspect.custom](): string {
+  override [inspect.custom](): string {
     return `World { rank: ${this.rank}, size: ${this.size}${this.closed ? ", closed" : ""} }`;
   }
 }

@@ -131,6 +131,7 @@ void detach_from_rank(Environment* e) {
   if (drain_completely(e)) free_held(e);
   else forget_requests(e);
   e->rank = nullptr;
+  e->has_collectives = false;
   close_handle(e, e->bell);
   if (e->conversation >= 0) close(e->conversation);
   if (e->lull >= 0) close(e->lull);

@@ -39,6 +39,7 @@ struct Environment {
   napi_async_context context = nullptr;
   napi_async_cleanup_hook_handle cleanup = nullptr;
   bool ending = false;
+  bool has_collectives = false;    // it is this thread that has taken them
 
   // Requests by index, in chunks that never move.
   static constexpr uint32_t kChunk = 64;

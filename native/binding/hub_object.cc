@@ -1,4 +1,4 @@
-// The launcher's hub as a JavaScript object: { address, ended(rank, code, signal), close() }.
+// The launcher's hub as a JavaScript object: { address, ended(rank, code, signal), aborter(), close() }.
 #include <errno.h>
 #include <napi.h>
 #include <string.h>
@@ -38,6 +38,9 @@ Napi::Value open_hub(const Napi::CallbackInfo& info) {
     if (!holder->hub) return;
     bootstrap::hub_rank_ended(holder->hub, call[0].As<Napi::Number>().Uint32Value(),
                               call[1].As<Napi::Number>().Int32Value(), call[2].As<Napi::Number>().Int32Value());
+  }));
+  object.Set("aborter", Napi::Function::New(env, [holder](const Napi::CallbackInfo& call) {
+    return Napi::Number::New(call.Env(), holder->hub ? bootstrap::hub_aborter(holder->hub) : -1);
   }));
   object.Set("close", Napi::Function::New(env, [holder](const Napi::CallbackInfo&) { holder->close(); }));
   return object;

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <new>
 
@@ -424,6 +425,28 @@ napi_value goodbye(napi_env, napi_callback_info) {
   return nullptr;
 }
 
+// The world's collectives belong to the first thread that asks, as long as this process is in the world: no other can know
+// how many there have been.
+napi_value claim_collectives(napi_env env, napi_callback_info) {
+  napi_value result;
+  Environment* e = environment_of(env);
+  if (!e || !e->rank) return fail(env, "claimCollectives");
+  if (!e->has_collectives) e->has_collectives = !e->rank->collectives.exchange(true);
+  napi_get_boolean(env, e->has_collectives, &result);
+  return result;
+}
+
+// Ends this process at once, whichever thread asks, and by the hub every other rank.
+napi_value abort_job(napi_env env, napi_callback_info info) {
+  napi_value a[1];
+  int32_t code;
+  if (!arguments(env, info, a) || napi_get_value_int32(env, a[0], &code) != napi_ok || code < 1 || code > 255)
+    return fail(env, "abort");
+  Environment* e = environment_of(env);
+  if (e && e->rank && e->rank->client) bootstrap::client_abort(e->rank->client, code);
+  _exit(code);
+}
+
 napi_value abandon(napi_env, napi_callback_info) {
   carillon::abandon();
   return nullptr;
@@ -467,6 +490,7 @@ void define_operations(napi_env env, napi_value exports) {
       {"send", send},     {"recv", recv},           {"cancel", cancel},     {"take", take},
       {"adopt", adopt},   {"reference", reference}, {"referenceAll", reference_all},
       {"leave", leave},   {"goodbye", goodbye},     {"abandon", abandon},   {"stats", stats},
+      {"claimCollectives", claim_collectives},      {"abort", abort_job},
   };
   for (const auto& f : functions) {
     napi_value function;

@@ -75,6 +75,7 @@ void hear_hub(Rank* r) {
   for (;;) {
     bootstrap::Event event = bootstrap::client_next(r->client);
     if (event.kind == bootstrap::EventKind::again) return;
+    if (event.kind == bootstrap::EventKind::aborted) _exit(event.code);  // whatever JavaScript does meanwhile
     if (event.kind == bootstrap::EventKind::peer) {
       r->descriptors[event.rank] = event.peer;
       continue;

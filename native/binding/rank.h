@@ -49,6 +49,7 @@ struct Rank {
   bool thread_runs = false;
   std::atomic<bool> stop{false};
   std::atomic<bool> leaving{false};
+  std::atomic<bool> collectives{false};  // a thread has taken the world's collectives, for good
   pthread_mutex_t bell_order = PTHREAD_MUTEX_INITIALIZER;
 
   shm::Header* header() { return shm::header(segment.base); }

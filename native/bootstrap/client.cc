@@ -129,6 +129,13 @@ struct Client {
       case Kind::lost:
         if (!joined || count != 0 || !another || known[message.rank] != Known::here) break;
         return departed(message);
+      case Kind::abort: {
+        if (!joined || count != 0 || !another || message.code <= 0 || message.code > 255) break;
+        Event last = end(EventKind::aborted, Refusal::none);
+        last.rank = message.rank;
+        last.code = message.code;
+        return last;
+      }
       case Kind::refused:
         if (joined || count != 0 || message.rank >= max_ranks) break;
         return refused(message);
@@ -185,6 +192,13 @@ void client_goodbye(Client* client) {
   Message goodbye;
   goodbye.kind = Kind::goodbye;
   send_message(client->socket, goodbye);
+}
+
+void client_abort(Client* client, int32_t code) {
+  Message message;
+  message.kind = Kind::abort;
+  message.code = code;
+  send_message(client->socket, message);
 }
 
 void client_close(Client* client) {

@@ -40,6 +40,7 @@ enum class EventKind : uint32_t {
   refused,       // see refusal; the connection is over
   peer_left,     // `rank` said goodbye
   peer_lost,     // `rank` died without goodbye, or broke the protocol with the hub
+  aborted,       // `rank` ends the whole job, this process included, with exit code `code`
   hub_gone,      // the hub hung up: the launcher has ended; the connection is over
 };
 
@@ -64,10 +65,12 @@ int client_descriptor(const Client*);       // non-blocking socket, for epoll
 // out of the epoll set.
 Event client_next(Client*);
 
-// This rank leaves properly; best effort, never blocks. May be called from another thread than client_next.
 // Whether a descriptor another process handed over is an eventfd: what else it might be could block its writer.
 bool is_eventfd(int descriptor);
+// This rank leaves properly; best effort, never blocks. May be called from another thread than client_next.
 void client_goodbye(Client*);
+// Asks the hub to end every other rank with this exit code; best effort, never blocks, any thread.
+void client_abort(Client*, int32_t code);
 void client_close(Client*);                 // closes the socket and any descriptor not yet handed out
 
 }  // namespace carillon::bootstrap

@@ -3,6 +3,7 @@
 // is slow or writes rubbish costs its own connection and nobody else's.
 #include "hub.h"
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -40,6 +41,7 @@ struct Hub {
   void run();
 
   char address[48] = {};
+  std::atomic<int32_t> aborter{-1};  // written by the hub's thread
   std::mutex mutex;          // guards the next two; everything else belongs to the hub's thread
   bool stop = false;
   Ending reported[max_ranks];
@@ -217,6 +219,10 @@ void Hub::read_all(uint32_t slot) {
     } else if (received == Received::message && message.kind == Kind::goodbye && passed.count() == 0 &&
                roster.goodbye(rank)) {
       tell_all();
+    } else if (received == Received::message && message.kind == Kind::abort && passed.count() == 0 &&
+               roster.abort(rank, message.code)) {
+      aborter.store(static_cast<int32_t>(roster.aborter));
+      tell_all();
     } else {
       if (received != Received::ended && !roster.handing_out() && message.kind != Kind::goodbye)
         refuse(slot, Refusal::protocol);  // still waits in join: it can be told why
@@ -342,6 +348,8 @@ Hub* hub_open(uint32_t size) {
 }
 
 const char* hub_address(const Hub* hub) { return hub->address; }
+
+int32_t hub_aborter(const Hub* hub) { return hub->aborter.load(); }
 
 static void wake_up(Hub* hub) {
   const uint64_t one = 1;

@@ -22,6 +22,9 @@ const char* hub_address(const Hub*);
 // rank's number.
 void hub_rank_ended(Hub*, uint32_t rank, int32_t exit_code, int32_t signal);
 
+// The rank that aborted the job, or -1. Any thread.
+int32_t hub_aborter(const Hub*);
+
 // Ends the thread, closes every descriptor. Ranks still connected see the hub as gone.
 void hub_close(Hub*);
 

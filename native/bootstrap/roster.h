@@ -28,6 +28,7 @@ struct Rank {
   Presence presence = Presence::absent;
   bool process_watched = false;
   bool told_joined = false;
+  bool told_abort = false;
   uint32_t connection = 0;
   uint32_t next_peer = 0;
   uint32_t next_departure = 0;
@@ -75,6 +76,15 @@ class Roster {
     if (released_) discard(rank);
   }
 
+  // The first one counts. Whether this was the time for it; everybody but the hub's own process is to be told.
+  bool abort(uint32_t rank, int32_t code) {
+    if (!handing_out() || code <= 0 || code > 255) return false;
+    if (aborter != no_rank) return true;
+    aborter = rank;
+    abort_code_ = code;
+    return true;
+  }
+
   void fail(uint32_t rank, const Ending& how) {
     phase_ = Phase::failed;
     failed_rank = rank;
@@ -93,6 +103,14 @@ class Roster {
       message.value = size;
       if ((sent = send_message(socket, message)) != Sent::done) return sent;
       told.told_joined = true;
+    }
+    if (aborter != no_rank && aborter != rank && told.pid != own_pid_ && !told.told_abort) {
+      Message message;
+      message.kind = Kind::abort;
+      message.rank = aborter;
+      message.code = abort_code_;
+      if ((sent = send_message(socket, message)) != Sent::done) return sent;
+      told.told_abort = true;
     }
     for (; told.next_departure < departed_; ++told.next_departure) {
       const Departure& departure = departures_[told.next_departure];
@@ -129,6 +147,7 @@ class Roster {
   const uint32_t size;
   Rank ranks[max_ranks];
   uint32_t failed_rank = no_rank;
+  uint32_t aborter = no_rank;
   Ending failure;
 
  private:
@@ -155,6 +174,8 @@ class Roster {
 
   Phase phase_ = Phase::gathering;
   bool released_ = false;
+  const int32_t own_pid_ = getpid();
+  int32_t abort_code_ = 0;
   uint32_t arrived_ = 0;
   uint32_t departed_ = 0;
   Departure departures_[max_ranks];

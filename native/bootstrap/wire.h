@@ -28,6 +28,7 @@ enum class Kind : uint16_t {
   refused = 5,  // hub → rank: value = Refusal; for rank_ended rank, code and signal of the one that ended
   left = 6,     // hub → rank: rank said goodbye
   lost = 7,     // hub → rank: rank died without goodbye
+  abort = 8,    // rank → hub: the whole job ends with code; hub → rank: rank asked for that
 };
 
 // One record for every kind, so that a receiver has one size to check. The first two words keep their meaning in every

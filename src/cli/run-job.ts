@@ -2,7 +2,7 @@
 // finds the exit code. Not responsible for processes and their output (src/launcher).
 import { constants } from "node:os";
 import { Job, type Terminal } from "../launcher/job.js";
-import { describeEnd, type RankEnd } from "../launcher/rank-process.js";
+import type { RankEnd } from "../launcher/rank-process.js";
 import type { NativeHub } from "../native.js";
 import type { RunWords } from "./run-words.js";
 
@@ -87,7 +87,7 @@ class JobControl {
 
   /** After the rank's own last words. */
   #closed(end: RankEnd): void {
-    if (end === this.#failure) this.#job.note(describeEnd(end));
+    if (end === this.#failure) this.#job.note(this.#job.describe(end));
   }
 
   /** As a program ends that writes into a closed pipe: quietly, as if by SIGPIPE. */

@@ -7,7 +7,7 @@ import { type NativeHub, prebuildPath } from "../native.js";
 import { colourEnvironment, rankEnvironment } from "./environment.js";
 import { LineMerger } from "./lines.js";
 import { livingGroups } from "./processes.js";
-import { type RankEnd, RankProcess } from "./rank-process.js";
+import { describeEnd, type RankEnd, RankProcess } from "./rank-process.js";
 
 /** After SIGTERM; with what follows it, everyone is gone within two seconds. */
 const KILL_AFTER_MS = 1500;
@@ -26,7 +26,7 @@ export interface Terminal {
 }
 
 export interface JobOptions {
-  readonly hub: Pick<NativeHub, "address" | "ended">;
+  readonly hub: Pick<NativeHub, "address" | "ended" | "aborter">;
   readonly size: number;
   /** 1 when the launching process is rank 0 itself. */
   readonly firstRank: 0 | 1;
@@ -87,6 +87,12 @@ export class Job {
     } finally {
       this.#checkOver();
     }
+  }
+
+  /** How it came to that: by this rank's own end, or because some rank aborted the job. */
+  describe(end: RankEnd): string {
+    const aborter = this.#options.hub.aborter();
+    return aborter < 0 ? describeEnd(end) : `rank ${aborter} aborted the job with code ${end.code}`;
   }
 
   /** A line of the launcher's own on stderr, between the ranks' lines. */

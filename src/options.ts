@@ -1,0 +1,83 @@
+// What the methods of a communicator take: option types, and the wildcards. Not responsible for checking them (arguments.ts).
+import type { ReduceOperator } from "./reduction.js";
+
+/** Matches a message from any rank. */
+export const ANY_SOURCE = -1;
+/** Matches a message with any tag. */
+export const ANY_TAG = -1;
+
+export interface SendOptions {
+  /** The rank to send to. */
+  dest: number;
+  /** 0 to 2147483647; default 0. */
+  tag?: number;
+  /** Settle when the receiver has matched the message, not when it has left. */
+  synchronous?: boolean;
+  signal?: AbortSignal | undefined;
+}
+
+/** Memory to receive into: its bytes are what counts, whatever its type. */
+export type Memory = ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
+
+export interface ProbeOptions {
+  /** A rank; default ANY_SOURCE. */
+  source?: number;
+  /** Default ANY_TAG. */
+  tag?: number;
+}
+
+export interface RecvOptions {
+  /** A rank; default ANY_SOURCE. */
+  source?: number;
+  /** Default ANY_TAG. */
+  tag?: number;
+  /**
+   * The caller's memory for the bytes; a message larger than it rejects with ERR_CARILLON_TRUNCATED. A list is filled in
+   * order, as if it were one piece, with the bytes of what was sent: of an array of views the views' bytes only, of any other value
+   * its bytes on the wire.
+   */
+  into?: Memory | readonly Memory[];
+  signal?: AbortSignal | undefined;
+}
+
+export interface SendrecvOptions {
+  /** The rank to send to. */
+  dest: number;
+  /** The rank to receive from, or ANY_SOURCE; default: `dest`. */
+  source?: number;
+  /** Of what is sent; default 0. */
+  tag?: number;
+  /** Of what is received, or ANY_TAG; default: `tag`. */
+  recvTag?: number;
+  /** As for `recv`. */
+  into?: ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
+  signal?: AbortSignal | undefined;
+}
+
+export interface CollectiveOptions {
+  /** Aborting makes the collective reject on every rank that has not completed it. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface RootedOptions extends CollectiveOptions {
+  /** Default 0; the same on every rank. */
+  root?: number;
+}
+
+export interface AllreduceOptions<T> extends CollectiveOptions {
+  /** The same on every rank. */
+  op: ReduceOperator<T>;
+  /** Memory for the result, of data's type and length: data itself, perhaps. Default: new memory. */
+  into?: T;
+}
+
+export interface ReduceOptions<T> extends AllreduceOptions<T> {
+  /** Default 0; the same on every rank. */
+  root?: number;
+}
+
+/** @internal */
+export interface UncheckedReduceOptions extends RootedOptions {
+  op: unknown;
+  into?: unknown;
+}
