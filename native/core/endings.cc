@@ -93,6 +93,8 @@ bool Engine::take_back(Request* r, Status how) {
     }
     case RequestState::offered: {
       Peer& p = peers_[r->peer];
+      // Who cancels what is matched already comes too late, and must not break the copy off. Who goes must.
+      if (how == Status::cancelled && p.driver->claimed(p.port, {r->slot, r->generation})) return false;
       if (!p.driver->revoke(p.port, {r->slot, r->generation})) {
         r->state = RequestState::revoking;
         return false;

@@ -263,7 +263,9 @@ void Engine::pulled(Request* r, Pull result) {
       match_or_post(r);
       break;
     case Pull::lost:
-      complete(r, Status::peer_lost);
+      // Whoever it came from, another may still answer a receive from any source: back to its place in line.
+      if (r->peer == any_source) match_or_post(r);
+      else complete(r, Status::peer_lost);
       break;
     default:
       p.driver->finish(p.port, ticket, Outcome::failed);

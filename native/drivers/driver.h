@@ -82,6 +82,8 @@ struct Driver {
   // Sender: takes an offer back. True: nobody had claimed it, the ticket is free. False: the receiver had; its outcome
   // (refused, or pulled) follows.
   bool (*revoke)(Port*, Ticket);
+  // Sender: whether the receiver has claimed an offer by now.
+  bool (*claimed)(const Port*, Ticket);
   // Sender: the next outcome. False: none. Calls with a ticket that the peer invented are reported as they are; the
   // core checks.
   bool (*outcome)(Port*, Ticket*, Outcome*);

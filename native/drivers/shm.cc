@@ -183,6 +183,11 @@ bool revoke(Port* port, Ticket ticket) {
   return p->theirs->claim[ticket.slot].load(sequential) != claim_word(ticket.generation);
 }
 
+bool claimed(const Port* port, Ticket ticket) {
+  CARILLON_STEP("shm.claim.look");
+  return self(port)->theirs->claim[ticket.slot].load(sequential) == claim_word(ticket.generation);
+}
+
 bool outcome(Port* port, Ticket* ticket, Outcome* result) {
   ShmPort* p = self(port);
   CARILLON_STEP("shm.outcome.load");
@@ -305,6 +310,7 @@ const Driver driver = {
     .block = block,
     .offer = offer,
     .revoke = revoke,
+    .claimed = claimed,
     .outcome = outcome,
     .accept = accept,
     .pull = pull,

@@ -1,6 +1,7 @@
 #!/bin/sh
-# The native tests, without Node: parts of the engine, bootstrap, the same with real threads under ThreadSanitizer, the
-# simulator for CARILLON_SIM_SECONDS (60), and what the engine's object may contain. Ends with "N passed, M failed".
+# The native tests, without Node: parts of the engine, bootstrap, the same with real threads under ThreadSanitizer,
+# CARILLON_KILLS (500) real ranks killed as they talk, the simulator for CARILLON_SIM_SECONDS (60), and what the engine's
+# object may contain. Ends with "N passed, M failed".
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 folder=$(mktemp -d) || exit 1
@@ -50,16 +51,24 @@ tsan="$common -O1 -fsanitize=thread"
   echo "$CXX $asan test/native/engine_test.cc native/engine_unit.cc -o $folder/engine_test"
   echo "$CXX $tsan test/native/engine_test.cc native/engine_unit.cc -o $folder/engine_tsan"
   echo "$CXX $common -O1 -fsanitize=address,undefined -fno-sanitize-recover=all test/native/bootstrap_test.cc native/bootstrap/*.cc -o $folder/bootstrap_test"
+  for file in test/native/kill/*.cc native/binding/rank.cc native/binding/progress.cc native/bootstrap/*.cc \
+    native/drivers/copy.cc native/engine_unit.cc; do
+    echo "$CXX $common -O2 -Itest/native/kill/node -c $file -o $folder/kill-$(basename "$file").o"
+  done
 } | xargs -P "$(nproc)" -I{} sh -c '{}' >"$folder/build.log" 2>&1
 report $? "everything compiles"
 [ -s "$folder/build.log" ] && cat "$folder/build.log"
 # shellcheck disable=SC2086
 $CXX $asan "$folder"/sim-*.o -o "$folder/sim"
 report $? "the simulator links"
+# shellcheck disable=SC2086
+$CXX $common "$folder"/kill-*.o -o "$folder/kill_test"
+report $? "the ranks to be killed link"
 
 run engine_test "$folder/engine_test"
 run bootstrap_test "$folder/bootstrap_test"
 TSAN_OPTIONS=halt_on_error=1 run engine_tsan "$folder/engine_tsan" threads
+run kill_test "$folder/kill_test" --kills "${CARILLON_KILLS:-500}"
 seconds=${CARILLON_SIM_SECONDS:-60}
 "$folder/sim" --seconds "$seconds" >"$folder/sim.log" 2>&1
 cat "$folder/sim.log"
