@@ -51,19 +51,14 @@ tsan="$common -O1 -fsanitize=thread"
   echo "$CXX $asan test/native/engine_test.cc native/engine_unit.cc -o $folder/engine_test"
   echo "$CXX $tsan test/native/engine_test.cc native/engine_unit.cc -o $folder/engine_tsan"
   echo "$CXX $common -O1 -fsanitize=address,undefined -fno-sanitize-recover=all test/native/bootstrap_test.cc native/bootstrap/*.cc -o $folder/bootstrap_test"
-  for file in test/native/kill/*.cc native/binding/rank.cc native/binding/progress.cc native/bootstrap/*.cc \
-    native/drivers/copy.cc native/engine_unit.cc; do
-    echo "$CXX $common -O2 -Itest/native/kill/node -c $file -o $folder/kill-$(basename "$file").o"
-  done
 } | xargs -P "$(nproc)" -I{} sh -c '{}' >"$folder/build.log" 2>&1
 report $? "everything compiles"
 [ -s "$folder/build.log" ] && cat "$folder/build.log"
 # shellcheck disable=SC2086
 $CXX $asan "$folder"/sim-*.o -o "$folder/sim"
 report $? "the simulator links"
-# shellcheck disable=SC2086
-$CXX $common "$folder"/kill-*.o -o "$folder/kill_test"
-report $? "the ranks to be killed link"
+sh test/native/kill/build.sh "$folder/kill_test"
+report $? "the ranks to be killed compile"
 
 run engine_test "$folder/engine_test"
 run bootstrap_test "$folder/bootstrap_test"
