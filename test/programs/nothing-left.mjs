@@ -74,7 +74,8 @@ const scenarios = {
     for (let i = 0; i < 4; ++i) world.send(bytes(900_000), { dest: peer, tag: 3, synchronous: true }).catch(() => {});
     world.recv({ tag: 4, into: memories[2] }).catch(() => {});
     const cancelled = world.recv({ tag: 5 });
-    assert.ok(cancelled.cancel());
+    cancelled.catch(() => {}); // the others may have left already
+    cancelled.cancel();
     say({ done: true });
     await world.close({ timeout: 20 });
   },
