@@ -1,5 +1,5 @@
 // Many messages at once: nothing overtakes, nothing is lost, nobody deadlocks, whoever is slow to receive.
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { plays, ranks } from "./support/ranks.js";
 
 const PROGRAM = "flow.mjs";
@@ -24,4 +24,33 @@ test("eager messages beyond the quota become offers", async () => {
   await job.endedWell();
   const said = await job.at(0).hears("offers");
   expect(said.offers).toBeGreaterThan(0);
+});
+
+describe("what nobody takes holds back its own tag only", () => {
+  const patient = { timeout: 300_000 };
+  const flows = (size: number, ...words: string[]) => ranks(size, PROGRAM, words, { patience: patient.timeout });
+
+  test.each([
+    ["a million small messages", "1000000", "8", "0"],
+    ["a million small messages, received from any source", "1000000", "8", "any"],
+    ["300 large messages", "300", "100000", "0"],
+    ["300 large messages, received from any source", "300", "100000", "any"],
+  ])("%s of tag 1, then one of tag 2, which is received first", patient, async (_, ...words) => {
+    await flows(2, "behind", ...words).endedWell();
+  });
+
+  test("5,000 tags that nobody receives, then one more", patient, () => flows(2, "tags", "5000").endedWell());
+
+  test("the memory of senders and receiver is bounded, and other ranks and tags go on", patient, async () => {
+    const job = flows(3, "bounded", String(192 << 20));
+    await job.endedWell();
+    const grew = await Promise.all(job.all.map(async (each) => (await each.hears("grew")).grew as number));
+    // What JavaScript leaves to its collector is in it; two senders would have brought 384 MiB.
+    const margin = 48 << 20;
+    expect(grew[2]).toBeLessThan((64 << 20) + margin);
+    expect(grew[0]).toBeLessThan(margin);
+    expect(grew[1]).toBeLessThan(margin);
+  });
+
+  test("all send to all, of every size, and receive late", patient, () => flows(4, "allLate").endedWell());
 });

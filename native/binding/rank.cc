@@ -16,6 +16,7 @@
 
 #include "../doorbell/system_call.h"
 #include "environment.h"
+#include "stages.h"
 
 #ifndef PR_SET_PTRACER
 #define PR_SET_PTRACER 0x59616d61
@@ -214,6 +215,7 @@ void release_rank(Rank* r) {
     current.store(nullptr, std::memory_order_release);
     if (launched) left.store(true);
     destroy(r);
+    drop_stages();
   }
   pthread_mutex_unlock(&registry);
 }

@@ -72,4 +72,15 @@ void give_stage(unsigned char* stage, uint64_t capacity) {
   munmap(stage, capacity);
 }
 
+void drop_stages() {
+  pthread_mutex_lock(&mutex);
+  for (unsigned k = 0; k < classes; ++k)
+    while (unsigned char* stage = kept[k]) {
+      kept[k] = *reinterpret_cast<unsigned char**>(stage);
+      munmap(stage, size_of(k));
+    }
+  kept_bytes = 0;
+  pthread_mutex_unlock(&mutex);
+}
+
 }  // namespace carillon

@@ -10,5 +10,7 @@ namespace carillon {
 // At least `bytes`, not cleared; *capacity is what give_stage wants back. Null: out of memory.
 unsigned char* take_stage(uint64_t bytes, uint64_t* capacity);
 void give_stage(unsigned char*, uint64_t capacity);
+// Gives back to the system what is kept.
+void drop_stages();
 
 }  // namespace carillon

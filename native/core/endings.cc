@@ -56,7 +56,10 @@ void Engine::finalize(Peer& p) {
   if (p.ending != Ending::closed) any_lost_ = true;
   abandon(p);
   forget_wants(p);
-  while (Request* r = p.incoming.pop()) complete(r, status_of(p));
+  while (Request* r = p.incoming.pop()) {
+    if (r->peer == any_source && r->takes != Takes::held) match_or_post(r);
+    else complete(r, status_of(p));
+  }
   end_receives(static_cast<int32_t>(p.rank), status_of(p));
   if (alone()) end_receives(any_source, any_lost_ ? Status::peer_lost : Status::peer_closed);
 }

@@ -49,7 +49,7 @@ void Engine::receive(Peer& p) {
       continue;
     }
     // Nor may it take more of the pool than its quota, and what we let pass: the rest is the others'.
-    uint64_t charge = h.kind == PacketKind::eager ? charge_of(h.bytes) : 0;
+    uint64_t charge = sound && h.kind == PacketKind::eager ? charge_of(h.bytes) : 0;
     if (!sound || p.held_envelopes >= limits_.quota_envelopes + wants ||
         p.held_bytes + charge > limits_.quota_bytes + wants * charge_of(limits_.most_eager_bytes)) {
       p.ending = Ending::protocol;
@@ -298,7 +298,9 @@ void Engine::pulled(Request* r, Pull result) {
       else match_or_post(r);
       break;
     case Pull::lost:
-      complete(r, Status::peer_lost);
+      // Whoever it came from, another may still answer a receive from any source: back to its place in line.
+      if (r->peer == any_source && r->takes != Takes::held) match_or_post(r);
+      else complete(r, Status::peer_lost);
       break;
     default:
       p.driver->finish(p.port, ticket, Outcome::failed);

@@ -1,6 +1,7 @@
 #!/bin/sh
-# The native tests, without Node: parts of the engine, bootstrap, the same with real threads under ThreadSanitizer, the
-# simulator for CARILLON_SIM_SECONDS (60), and what the engine's object may contain. Ends with "N passed, M failed".
+# The native tests, without Node: parts of the engine, bootstrap, the same with real threads under ThreadSanitizer,
+# CARILLON_KILLS (500) real ranks killed as they talk, the simulator for CARILLON_SIM_SECONDS (60), and what the engine's
+# object may contain. Ends with "N passed, M failed".
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 folder=$(mktemp -d) || exit 1
@@ -56,10 +57,13 @@ report $? "everything compiles"
 # shellcheck disable=SC2086
 $CXX $asan "$folder"/sim-*.o -o "$folder/sim"
 report $? "the simulator links"
+sh test/native/kill/build.sh "$folder/kill_test"
+report $? "the ranks to be killed compile"
 
 run engine_test "$folder/engine_test"
 run bootstrap_test "$folder/bootstrap_test"
 TSAN_OPTIONS=halt_on_error=1 run engine_tsan "$folder/engine_tsan" threads
+run kill_test "$folder/kill_test" --kills "${CARILLON_KILLS:-500}"
 seconds=${CARILLON_SIM_SECONDS:-60}
 "$folder/sim" --seconds "$seconds" >"$folder/sim.log" 2>&1
 cat "$folder/sim.log"

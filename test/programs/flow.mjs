@@ -1,5 +1,6 @@
 // Scenarios of test/flow.test.ts: thousands of messages of all sizes at once, in order, whoever is slow to receive them.
 import assert from "node:assert/strict";
+import { ANY_SOURCE } from "carillon";
 import { bytes, play, random, same, say } from "./scenario.mjs";
 
 const MANY = 100_000;
@@ -120,6 +121,97 @@ await play({
       const i = next[message.source][message.tag];
       next[message.source][message.tag] += 5;
       same(message.data, bytes(size(message.source, world.rank, i), i), `${i} from ${message.source}`);
+    }
+    await Promise.all(sends);
+  },
+
+  /** So many of one tag that nobody awaits, then one of another: it is received first, then the others in order. */
+  async behind(world, many, size, anySource) {
+    const count = Number(many);
+    const source = anySource === "any" ? ANY_SOURCE : 0;
+    const body = (i) => (Number(size) > 8 ? new Float64Array(Number(size) / 8).fill(i) : i);
+    if (world.rank === 0) {
+      const sends = [];
+      for (let i = 0; i < count; ++i) sends.push(world.send(body(i), { dest: 1, tag: 1 }));
+      sends.push(world.send("the last", { dest: 1, tag: 2 }));
+      await Promise.all(sends);
+    } else {
+      assert.equal((await world.recv({ source, tag: 2 })).value, "the last");
+      for (let i = 0; i < count; ++i) {
+        const { value } = await world.recv({ source, tag: 1 });
+        assert.ok(Number(size) > 8 ? value[0] === i && value.at(-1) === i : value === i, `message ${i}`);
+      }
+    }
+  },
+
+  /** A tag of its own for each of so many messages, and the last is received first. */
+  async tags(world, many) {
+    const count = Number(many);
+    if (world.rank === 0) {
+      const sends = [];
+      for (let tag = 0; tag <= count; ++tag) sends.push(world.send(bytes(900, tag), { dest: 1, tag }));
+      await Promise.all(sends);
+    } else {
+      for (let tag = count; tag >= 0; --tag) same((await world.recv({ source: 0, tag })).data, bytes(900, tag));
+    }
+  },
+
+  /**
+   * Ranks 0 and 1 send rank 2 what it does not take, each send awaited; meanwhile rank 2 talks with both under other tags
+   * and they with each other. Its memory stays bounded, and theirs.
+   */
+  async bounded(world, total) {
+    const size = 15_000;
+    const count = Math.floor(Number(total) / size);
+    const resident = () => process.memoryUsage.rss();
+    const talk = async (peer, tag, rounds) => {
+      for (let i = 0; i < rounds; ++i) {
+        const sent = world.send(bytes(2000, i), { dest: peer, tag });
+        same((await world.recv({ source: peer, tag })).data, bytes(2000, i));
+        await sent;
+      }
+    };
+    bytes(1);
+    const others = [0, 1, 2].filter((each) => each !== world.rank);
+    await Promise.all(others.map((each) => talk(each, 5, 500)));
+    const before = resident();
+    let most = 0;
+    const stuck = async () => {
+      for (let i = 0; i < count; ++i) await world.send(bytes(size, i), { dest: 2, tag: 1 });
+    };
+    const sending = world.rank === 2 ? undefined : stuck();
+    for (let round = 0; round < 40; ++round) {
+      const rounds = Promise.all(others.map((each) => talk(each, 6, 100)));
+      await rounds;
+      most = Math.max(most, resident() - before);
+    }
+    say({ grew: most });
+    if (world.rank === 2) {
+      for (const source of [0, 1]) {
+        for (let i = 0; i < count; ++i) same((await world.recv({ source, tag: 1 })).data, bytes(size, i));
+      }
+    }
+    await sending;
+  },
+
+  /** All send to all before anybody receives, in sizes of every protocol, until much more is on its way than may wait. */
+  async allLate(world) {
+    const sizes = [8, 3000, 16_000, 300_000];
+    const count = 400;
+    const sends = [];
+    for (let i = 0; i < count; ++i) {
+      for (let dest = 0; dest < world.size; ++dest) {
+        if (dest !== world.rank) sends.push(world.send(bytes(sizes[i % 4], i), { dest, tag: i % 3 }));
+      }
+    }
+    for (let i = count; i-- > 0; ) {
+      const at = Math.floor((count - 1 - i) / 3);
+      const tag = (count - 1 - i) % 3;
+      for (let source = 0; source < world.size; ++source) {
+        if (source === world.rank) continue;
+        const number = at * 3 + tag;
+        same((await world.recv({ source, tag })).data, bytes(sizes[number % 4], number), `${number} from ${source}`);
+      }
     }
     await Promise.all(sends);
   },

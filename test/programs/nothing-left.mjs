@@ -56,13 +56,28 @@ const scenarios = {
   async job() {
     const world = await World.join();
     const peer = (world.rank + 1) % world.size;
+    const memories = [undefined, new ArrayBuffer(3_000_000), new SharedArrayBuffer(3_000_000)];
     for (const size of [10, 10_000, 3_000_000]) {
-      const receive = world.recv({ tag: 1 });
-      await world.send(bytes(size), { dest: peer, tag: 1 });
-      await receive;
+      for (const memory of memories) {
+        for (const synchronous of [false, true]) {
+          const receive = world.recv({ tag: 1, into: memory });
+          await world.send(bytes(size), { dest: peer, tag: 1, synchronous });
+          await receive;
+        }
+      }
+      const parts = world.recv({ tag: 1 });
+      await world.send([bytes(size), bytes(8)], { dest: peer, tag: 1 });
+      await parts;
     }
+    // Some is left in every state: received by nobody, waiting in line, offered, taken back.
+    for (let i = 0; i < 200; ++i) world.send(bytes(15_000), { dest: peer, tag: 2 }).catch(() => {});
+    for (let i = 0; i < 4; ++i) world.send(bytes(900_000), { dest: peer, tag: 3, synchronous: true }).catch(() => {});
+    world.recv({ tag: 4, into: memories[2] }).catch(() => {});
+    const cancelled = world.recv({ tag: 5 });
+    cancelled.catch(() => {}); // the others may have left already
+    cancelled.cancel();
     say({ done: true });
-    await world.close();
+    await world.close({ timeout: 20 });
   },
 };
 

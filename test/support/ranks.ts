@@ -18,6 +18,8 @@ export interface RankOptions {
   execArgv?: string[];
   /** Ranks that are not started. */
   absent?: number[];
+  /** For jobs of many ranks: so many milliseconds are no hang yet. */
+  patience?: number;
 }
 
 export interface Ended {
@@ -102,6 +104,7 @@ export class Ranks {
   readonly hub: NativeHub;
   readonly all: RankProcess[] = [];
   readonly address: string;
+  readonly #patience: number;
 
   constructor(
     readonly size: number,
@@ -110,6 +113,7 @@ export class Ranks {
     options: RankOptions,
   ) {
     this.hub = native().openHub(size);
+    this.#patience = options.patience ?? HANGS_AFTER_MS;
     this.address = this.hub.address;
     const path = fileURLToPath(new URL(`../programs/${program}`, import.meta.url));
     for (let rank = 0; rank < size; ++rank) {
@@ -133,7 +137,7 @@ export class Ranks {
   async wait<T>(promise: Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`this hangs:\n${this.describe()}`)), HANGS_AFTER_MS);
+      timer = setTimeout(() => reject(new Error(`this hangs:\n${this.describe()}`)), this.#patience);
     });
     try {
       return await Promise.race([promise, late]);

@@ -140,7 +140,7 @@ void received(Process& p, Operation* o, int status, int from, int tag, uint32_t 
         return;
       }
       bool right = r.peer >= 0 ? names_ending(process(r.peer), status)
-                               : all_others_gone(p) || (from >= 0 && process(from).killed);
+                               : all_others_gone(p);
       if (!right) fail("a receive for source %d ends with status %d (from %d)", r.peer, status, from);
       return;
     }

@@ -28,7 +28,8 @@ bool copy_one(Thread& t, uint64_t most, CompletionQueue* own) {
   Pull result;
   do result = engine.pull(request);
   while (result == Pull::more && own && !request->abandon.load());
-  if (result == Pull::revoked || result == Pull::forbidden) reinterpret_cast<Operation*>(request)->requeued = true;
+  if (result == Pull::revoked || result == Pull::lost || result == Pull::forbidden)
+    reinterpret_cast<Operation*>(request)->requeued = true;
   request->submission_kind = SubmissionKind::pulled;
   request->pull_result = static_cast<uint8_t>(result);
   step("copied");

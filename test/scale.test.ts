@@ -1,0 +1,40 @@
+// Many ranks on one machine: all of them talk to each other correctly, and a world costs little memory.
+import { expect, test } from "vitest";
+import { ranks } from "./support/ranks.js";
+
+const PROGRAM = "scale.mjs";
+/** Many processes on a machine that may be busy: only ends what hangs. */
+const PATIENCE = 300_000;
+const MIB = 1 << 20;
+const KIB = 1 << 10;
+
+test("64 ranks send each other messages of every size, in order", { timeout: PATIENCE }, async () => {
+  const job = ranks(64, PROGRAM, ["allToAll"], { patience: PATIENCE });
+  await job.endedWell();
+  const joined = job.all.map((each) => each.said.find((said) => "joined" in said)?.joined as number);
+  console.log(
+    `64 ranks: join took ${Math.round(Math.min(...joined))} to ${Math.round(Math.max(...joined))} ms after Node`,
+  );
+});
+
+async function costs(size: number): Promise<Record<"world" | "own" | "spoken", number>> {
+  const job = ranks(size, PROGRAM, ["costs"], { execArgv: ["--expose-gc"], patience: PATIENCE });
+  await job.endedWell();
+  return Object.assign({}, ...job.at(0).said);
+}
+
+test("a world costs less than 8 MiB, an idle pair less than 96 KiB", { timeout: PATIENCE }, async () => {
+  const small = await costs(2);
+  const large = await costs(18);
+  // Both processes of a pair pay for it.
+  const idle = (2 * (large.own - small.own)) / 16;
+  const spoken = (2 * (large.spoken - small.spoken)) / 16;
+  const shown = [small.world / MIB, large.world / MIB, idle / KIB, spoken / KIB].map((each) => each.toFixed(1));
+  console.log(
+    `a world of 2 / 18: ${shown[0]} / ${shown[1]} MiB; a pair: ${shown[2]} KiB, ${shown[3]} KiB after a word`,
+  );
+  expect(small.world).toBeLessThan(8 * MIB);
+  expect(large.world).toBeLessThan(8 * MIB);
+  expect(idle).toBeLessThan(96 * KIB);
+  expect(spoken).toBeLessThan(96 * KIB);
+});
