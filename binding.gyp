@@ -28,6 +28,7 @@
         "native/binding/addon.cc",
         "native/binding/environment.cc",
         "native/binding/hub_object.cc",
+        "native/binding/lease.cc",
         "native/binding/machine.cc",
         "native/binding/operations.cc",
         "native/binding/progress.cc",
@@ -37,7 +38,9 @@
         "native/bootstrap/client.cc",
         "native/bootstrap/hub.cc",
         "native/bootstrap/segment.cc",
-        "native/drivers/copy.cc"
+        "native/drivers/copy.cc",
+        "native/leases/leases.cc",
+        "native/leases/memory.cc"
       ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
       "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],

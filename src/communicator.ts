@@ -1,6 +1,7 @@
 // Point to point: send and recv, and the checks of what a user passed. World extends it.
 // Not responsible for how requests complete (thread.ts) nor for what values become (value.ts).
 import { CarillonError } from "./errors.js";
+import { Lease } from "./lease.js";
 import type { Message } from "./message.js";
 import { native, SendFlag } from "./native.js";
 import { Request } from "./request.js";
@@ -34,7 +35,7 @@ export interface RecvOptions {
   /** Default ANY_TAG. */
   tag?: number;
   /** The caller's memory for the bytes; a message larger than it rejects with ERR_CARILLON_TRUNCATED. */
-  into?: ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
+  into?: ArrayBufferView | ArrayBuffer | SharedArrayBuffer | Lease<ArrayBufferView>;
   signal?: AbortSignal | undefined;
 }
 
@@ -58,10 +59,11 @@ export abstract class Communicator {
   /**
    * Sends any structured-clonable value; a view, or an array of views gathered into one message, as the bytes it covers.
    * What is sent may not change until the request settles: at once for messages up to 16,000 bytes while the receiver keeps up,
-   * when the receiver has taken the body for larger ones.
+   * when the receiver has taken the body for larger ones. A lease is handed over: it is detached here, whatever becomes of the
+   * request, unless this rejects because of an argument.
    *
    * Rejects with ERR_CARILLON_INVALID_RANK, _INVALID_TAG, _INVALID_ARGUMENT, _DATA_CLONE, _INVALID_BUFFER, _BUFFER_DETACHED,
-   * _CLOSED, _PEER_CLOSED, _PEER_LOST, or the signal's reason.
+   * _LEASE_RELEASED, _LEASE_IN_USE, _CLOSED, _PEER_CLOSED, _PEER_LOST, or the signal's reason.
    */
   send(value: unknown, options: SendOptions): Request<void> {
     const { dest, tag = 0, synchronous = false, signal } = options ?? {};
@@ -69,6 +71,7 @@ export abstract class Communicator {
       const thread = this.#open("send", signal);
       checkRank(dest, "dest", this.size, false);
       checkTag(tag, false);
+      if (value instanceof Lease) return thread.sendLease(dest, tag, this.#context, synchronous, value, signal);
       const { encoding, payload, owned, shared } = encode(value);
       const parts = checkSize(payload);
       const flags =
@@ -158,9 +161,10 @@ function tooLarge(bytes: number, most: number): CarillonError {
   });
 }
 
-function bytesOf(into: unknown): Uint8Array {
+function bytesOf(given: unknown): Uint8Array {
+  const into = given instanceof Lease ? given.memory("recv") : given;
   if (!ArrayBuffer.isView(into) && !(into instanceof ArrayBuffer) && !(into instanceof SharedArrayBuffer)) {
-    throw wrong("into", "a typed array, DataView, ArrayBuffer or SharedArrayBuffer", into);
+    throw wrong("into", "a typed array, DataView, ArrayBuffer, SharedArrayBuffer or Lease", into);
   }
   checkView(into, "into");
   if (into instanceof Uint8Array && !(into instanceof Buffer)) return into;

@@ -1,6 +1,8 @@
 // A received message: who sent it, under which tag, its bytes and the value they encode.
 import { inspect } from "node:util";
 import type { Communicator } from "./communicator.js";
+import { CarillonError } from "./errors.js";
+import { native } from "./native.js";
 import type { Request } from "./request.js";
 import { decode } from "./value.js";
 
@@ -12,30 +14,45 @@ export class Message<T = unknown> {
   readonly data: Uint8Array;
   readonly #communicator: Communicator;
   readonly #encoding: number;
+  readonly #ownsMemory: boolean;
+  readonly #byteLength: number;
+  #released = false;
   #decoded = false;
   #value: T | undefined;
 
   /** @internal Messages come from `recv`. */
-  constructor(communicator: Communicator, source: number, tag: number, encoding: number, data: Uint8Array) {
+  constructor(
+    communicator: Communicator,
+    source: number,
+    tag: number,
+    encoding: number,
+    data: Uint8Array,
+    ownsMemory: boolean,
+  ) {
     this.#communicator = communicator;
     this.source = source;
     this.tag = tag;
     this.#encoding = encoding;
     this.data = data;
+    this.#byteLength = data.byteLength;
+    this.#ownsMemory = ownsMemory;
   }
 
   /** Bytes on the wire. */
   get byteLength(): number {
-    return this.data.byteLength;
+    return this.#byteLength;
   }
 
   /**
    * What was sent: deep-equals `structuredClone(sent)`, with the deviations of docs/values.md. Decoded on first use, over
    * `data` where it can be: typed arrays share its memory.
-   * @throws CarillonError ERR_CARILLON_DATA_DECODE if the bytes are no value
+   * @throws CarillonError ERR_CARILLON_DATA_DECODE if the bytes are no value, ERR_CARILLON_LEASE_RELEASED
    */
   get value(): T {
     if (!this.#decoded) {
+      if (this.#released) {
+        throw new CarillonError("ERR_CARILLON_LEASE_RELEASED", "the message was released, its bytes are gone");
+      }
       this.#value = decode(this.#encoding, this.data) as T;
       this.#decoded = true;
     }
@@ -45,6 +62,20 @@ export class Message<T = unknown> {
   /** Sends `answer` back to this message's source, under the same tag. */
   reply(answer: unknown, options: { synchronous?: boolean; signal?: AbortSignal } = {}): Request<void> {
     return this.#communicator.send(answer, { ...options, dest: this.source, tag: this.tag });
+  }
+
+  /**
+   * Gives the message's memory back: `data`, and what of `value` lies over it, are detached. A lease that was received goes back
+   * to its owner. The caller's own memory (`into`) is left alone. A message that is forgotten is released when it is collected.
+   */
+  release(): void {
+    if (this.#released || !this.#ownsMemory) return;
+    this.#released = true;
+    native().release(this.data);
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
   }
 
   [inspect.custom](): string {

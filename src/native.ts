@@ -38,6 +38,8 @@ export const Refusal = {
 
 /** `send` returned this: the message has left, no completion follows. */
 export const DONE = -1;
+/** `send` returned this: it did nothing, requests use the lease's memory. */
+export const IN_USE = -2;
 /** `send` returned `FAILED - status`: it failed at once. */
 export const FAILED = -16;
 
@@ -47,6 +49,8 @@ export const SendFlag = {
   synchronous: 1,
   /** The one view's memory can neither be detached nor collected before the request settles: shared memory, or the caller's own. */
   stable: 2,
+  /** The payload is all of a lease: it is detached and handed over. */
+  lease: 4,
 } as const;
 
 /** Where the bytes of a completed receive are. */
@@ -59,6 +63,8 @@ export const Storage = {
   block: 2,
   /** In a mapping of its own: `take` copies, `adopt` hands over the memory. */
   stage: 3,
+  /** In leased memory that is handed over: `take` copies, `adopt` hands it on. */
+  lease: 4,
 } as const;
 
 /**
@@ -148,20 +154,24 @@ export interface NativeBinding {
   left(): boolean;
   /**
    * Arguments in the call area. `payload` unless they are inline: a view, or at most 64 views to gather into one message.
-   * Returns a request index, DONE or FAILED - status.
+   * Returns a request index, DONE, IN_USE or FAILED - status.
    */
   send(payload?: ArrayBufferView | readonly ArrayBufferView[]): number;
   /**
    * Arguments in the call area. `capacity` if it is not that of `into` and does not fit the call area's word. `into` only when it
-   * views shared memory: native code writes it from any thread. Returns a request index.
+   * views shared or leased memory: native code writes it from any thread. Returns a request index.
    */
   recv(capacity?: number, into?: ArrayBufferView): number;
   /** True if the request was still unmatched and will complete as cancelled. */
   cancel(request: number): boolean;
   /** Copies the body of a completed, still undrained receive into `target` (exactly its size) and frees it. */
   take(request: number, target: ArrayBufferView): void;
-  /** Hands over the memory of a completed, still undrained receive (Storage.stage). */
+  /** Hands over the memory of a completed, still undrained receive (Storage.stage, Storage.lease). */
   adopt(request: number): ArrayBuffer;
+  /** Memory that peers can map, of whatever content; why not, if it cannot be had. */
+  allocate(bytes: number): ArrayBuffer | string;
+  /** Detaches the buffer of a view, and gives the memory back if it is leased. */
+  release(view: ArrayBufferView): void;
   /** Whether this request keeps the process alive. */
   reference(request: number, keepsAlive: boolean): void;
   /** Whether any request of this thread keeps the process alive. */

@@ -3,10 +3,13 @@
 // (communicator.ts) nor for joining and leaving (world.ts).
 import type { Communicator } from "./communicator.js";
 import { CarillonError } from "./errors.js";
+import { isLeased, type Lease } from "./lease.js";
 import { Message } from "./message.js";
-import { Call, DONE, FAILED, type NativeBinding, native, Queue, Status, Storage } from "./native.js";
+import { Call, DONE, FAILED, IN_USE, type NativeBinding, native, Queue, SendFlag, Status, Storage } from "./native.js";
 import { Request, type RequestOwner } from "./request.js";
 import { isDetached } from "./value/check.js";
+import { kindOf } from "./value/kinds.js";
+import { checkView, Encoding } from "./value.js";
 
 /** From this size on a received body is handed over instead of copied into fresh memory (measured: docs/architecture.md). */
 const ADOPT_BYTES = 64 * 1024;
@@ -85,7 +88,7 @@ export class Thread implements RequestOwner {
     queue[Queue.call + Call.encoding] = encoding;
     queue[Queue.call + Call.flags] = flags;
     let index: number;
-    if (payload instanceof Uint8Array && payload.length <= Call.inlineBytes) {
+    if (payload instanceof Uint8Array && payload.length <= Call.inlineBytes && !(flags & SendFlag.lease)) {
       const inline = this.#inline;
       const start = 4 * (Queue.call + Call.inline);
       for (let i = 0; i < payload.length; i++) inline[start + i] = payload[i] as number;
@@ -96,12 +99,34 @@ export class Thread implements RequestOwner {
       index = this.#nativeSend(payload);
     }
     if (index === DONE) return SENT;
+    if (index === IN_USE) {
+      throw new CarillonError("ERR_CARILLON_LEASE_IN_USE", "send: requests still read or write the lease's memory");
+    }
     const request = new Request<void>({ name: "send", peer: dest, tag });
     if (index <= FAILED) return request.fail(failure((FAILED - index) as Status, request, dest, undefined));
     this.#pending[index] = { request, communicator: undefined, memory: payload };
     ++this.#sends;
     request.post(this, index, signal);
     this.#drain();
+    return request;
+  }
+
+  /** Hands over a lease: detached here from now on. */
+  sendLease(
+    dest: number,
+    tag: number,
+    context: number,
+    synchronous: boolean,
+    lease: Lease<ArrayBufferView>,
+    signal: AbortSignal | undefined,
+  ): Request<void> {
+    const data = lease.memory("send");
+    checkView(data, "the lease");
+    const handedOver = data.byteLength > 0; // else there is no memory
+    const flags = (synchronous ? SendFlag.synchronous : 0) | (handedOver ? SendFlag.lease : SendFlag.stable);
+    const request = this.send(dest, tag, context, Encoding.view + kindOf(data), flags, data, signal);
+    if (handedOver) lease.sent();
+    else lease.release();
     return request;
   }
 
@@ -117,7 +142,8 @@ export class Thread implements RequestOwner {
     this.#queue[Queue.call + Call.bytes] = -1;
     let index: number;
     if (!into) index = this.#nativeRecv();
-    else if (into.buffer instanceof SharedArrayBuffer) index = this.#nativeRecv(into.byteLength, into);
+    else if (into.buffer instanceof SharedArrayBuffer || isLeased(into.buffer))
+      index = this.#nativeRecv(into.byteLength, into);
     else index = this.#nativeRecv(into.byteLength);
     const request = new Request<Message<T>>({ name: "recv", peer: source, tag });
     this.#pending[index] = { request: request as Request<unknown>, communicator, memory: into };
@@ -223,7 +249,7 @@ export class Thread implements RequestOwner {
     } else if (storage === Storage.inline) {
       data = new Uint8Array(bytes);
       this.#copyInline(record, data);
-    } else if (storage === Storage.stage && bytes >= ADOPT_BYTES) {
+    } else if (storage === Storage.lease || (storage === Storage.stage && bytes >= ADOPT_BYTES)) {
       data = new Uint8Array(this.#native.adopt(index));
     } else {
       data = new Uint8Array(bytes);
@@ -235,6 +261,7 @@ export class Thread implements RequestOwner {
       queue[record + Queue.tag] as number,
       (queue[record + Queue.encoding] as number) >>> 0,
       data,
+      into === undefined,
     );
   }
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "../core/request.h"
+#include "lease.h"
 #include "rank.h"
 
 namespace carillon {
@@ -45,6 +46,8 @@ struct Environment {
   Request** chunks = nullptr;
   uint32_t chunk_count = 0;
   Request* free_requests = nullptr;  // linked by next_submission
+
+  Holdings holdings;                 // its ArrayBuffers over leased memory
 
   // Keep-alive.
   uint32_t outstanding = 0, keeping_alive = 0;

@@ -8,5 +8,6 @@ namespace carillon {
 void define_operations(napi_env, napi_value exports);   // operations.cc
 void define_hub(napi_env, napi_value exports);          // hub_object.cc
 void define_machine(napi_env, napi_value exports);      // machine.cc
+void define_leases(napi_env, napi_value exports);       // lease.cc
 
 }  // namespace carillon

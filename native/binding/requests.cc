@@ -32,9 +32,10 @@ Request* allocate_request(Environment* e) {
 }
 
 void free_request(Environment* e, Request* r) {
+  settle_pages(r);
   if (r->owned) free(r->owned);
   if (r->stage) free(r->stage);
-  if (r->parcel) free(r->parcel);
+  if (r->parcel) free_parcel(r->parcel);
   if (r->block && e->rank) e->rank->engine.pool().give_back(r->block);
   r->owned = r->memory = r->stage = nullptr;
   r->parcel = nullptr;

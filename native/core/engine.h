@@ -128,6 +128,11 @@ class Engine {
     Peer& p = peers_[r->from];
     return p.driver->pull(p.port, {r->slot, r->generation}, r->remote, r->landing, r->got_bytes, &r->pulled);
   }
+  // The same for a body that was mapped whole: complete if the offer stood until now. Outside the guard.
+  Pull mapped(Request* r) {
+    r->pulled = r->got_bytes;
+    return pull(r);
+  }
 
  private:
   friend struct EngineAccess;  // the simulator's view
@@ -158,7 +163,7 @@ class Engine {
   void match_or_post(Request*);
   bool take_eager(Request*, const PacketHeader&, const unsigned char* body, Peer&);
   void take_block(Request*, Block*);
-  void start_pull(Request*, int32_t source, const PacketHeader&);
+  void start_pull(Request*, int32_t source, const PacketHeader&, const unsigned char* loan);
   void free_block(Block*);
   void collect_returned();
   void credit(Peer&, uint64_t bytes, uint64_t envelopes);

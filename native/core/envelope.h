@@ -25,6 +25,7 @@ struct Block {
   uint32_t generation = 0;
   uint16_t slot = 0;
   bool offer = false;
+  bool lent = false;                               // offer: a Loan lies where an eager body would
   uint8_t size_class = 0;
 
   unsigned char* body() { return reinterpret_cast<unsigned char*>(this + 1); }
@@ -35,7 +36,9 @@ struct Block {
 struct Parcel : Submission {
   Block envelope;
   Request* sender = nullptr;  // synchronous: completes when this is matched
-  unsigned char* body() { return reinterpret_cast<unsigned char*>(this + 1); }
+  void* pages = nullptr;      // binding: the leased memory that is the body ...
+  unsigned char* leased = nullptr;  // ... and where it lies
+  unsigned char* body() { return leased ? leased : reinterpret_cast<unsigned char*>(this + 1); }
 };
 
 }  // namespace carillon

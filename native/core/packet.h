@@ -9,6 +9,7 @@ namespace carillon {
 enum class PacketKind : uint8_t {
   eager = 1,  // the body follows the header
   offer = 2,  // the body lies in the sender's memory at `address`; claimed and pulled through the driver
+  lease = 3,  // an offer whose memory the receiver may map instead: a Loan (drivers/driver.h) follows the header
 };
 
 struct PacketHeader {

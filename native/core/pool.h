@@ -36,7 +36,7 @@ class Pool {
     }
     // The links are set when it enters lists, the rest by whoever asked: clearing all of it would cost more.
     block->parcel = nullptr;
-    block->offer = false;
+    block->offer = block->lent = false;
     block->size_class = static_cast<uint8_t>(k);
     return block;
   }

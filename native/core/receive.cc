@@ -49,8 +49,9 @@ void Engine::receive(Peer& p) {
       copy_bytes(&h, packet, sizeof h);  // the peer may write to it meanwhile: from here on only the copy counts
       uint64_t body = bytes - sizeof h;
       sound = h.tag >= 0 && ((h.kind == PacketKind::eager && h.bytes == body && body <= limits_.eager_bytes) ||
-                             (h.kind == PacketKind::offer && body == 0 && h.bytes <= limits_.max_message &&
-                              h.slot < p.driver->capabilities.bodies));
+                             (((h.kind == PacketKind::offer && body == 0) ||
+                               (h.kind == PacketKind::lease && body == sizeof(Loan))) &&
+                              h.bytes <= limits_.max_message && h.slot < p.driver->capabilities.bodies));
     }
     // Nor may it take more of the pool than its quota: the rest is the others'.
     uint64_t charge = h.kind == PacketKind::eager ? charge_of(h.bytes) : 0;
@@ -74,7 +75,7 @@ void Engine::receive(Peer& p) {
 // False: the pool is empty, the packet stays in its ring.
 bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
   int32_t source = static_cast<int32_t>(p.rank);
-  if (h.kind == PacketKind::offer && p.ending != Ending::none) return true;  // its body can come no more
+  if (h.kind != PacketKind::eager && p.ending != Ending::none) return true;  // its body can come no more
   while (Request* r = matcher_.find_posted(h.context, source, h.tag)) {
     if (h.bytes > r->bytes) {
       // Too large for this one: it hears of it, the message goes on down the line.
@@ -90,13 +91,15 @@ bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
       return true;
     }
     matcher_.withdraw(r);
-    start_pull(r, source, h);
+    start_pull(r, source, h, body);
     return true;
   }
   bool eager = h.kind == PacketKind::eager;
-  Block* b = pool_.allocate(eager ? h.bytes : 0);
+  uint64_t kept = eager ? h.bytes : h.kind == PacketKind::lease ? sizeof(Loan) : 0;
+  Block* b = pool_.allocate(kept);
   if (!b) return false;
   b->offer = !eager;
+  b->lent = h.kind == PacketKind::lease;
   b->bytes = h.bytes;
   b->remote = h.address;
   b->source = source;
@@ -105,7 +108,7 @@ bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
   b->encoding = h.encoding;
   b->slot = h.slot;
   b->generation = h.generation;
-  if (eager) copy_bytes(b->body(), body, h.bytes);
+  copy_bytes(b->body(), body, kept);
   matcher_.add_unexpected(b);
   ++counters_.unexpected;
   return true;
@@ -147,7 +150,7 @@ void Engine::take_block(Request* r, Block* b) {
   if (b->parcel) {
     // Copied by the receiving thread when it settles, `into` shared memory too: it may be long.
     r->parcel = b->parcel;
-    r->storage = b->bytes <= inline_bytes ? Storage::in_record : Storage::block;
+    r->storage = b->bytes <= inline_bytes ? Storage::in_record : b->parcel->pages ? Storage::lease : Storage::block;
     if (r->storage == Storage::in_record) copy_bytes(r->inlined, b->parcel->body(), b->bytes);
     if (Request* sender = b->parcel->sender) {
       b->parcel->sender = nullptr;
@@ -179,10 +182,13 @@ void Engine::match_or_post(Request* r) {
       return;
     }
     Peer& p = peers_[b->source];
-    PacketHeader h = {b->bytes, b->remote, b->tag, b->context, b->encoding, b->generation, b->slot, PacketKind::offer, 0, 0};
+    PacketHeader h = {b->bytes, b->remote, b->tag, b->context, b->encoding, b->generation, b->slot,
+                      b->lent ? PacketKind::lease : PacketKind::offer, 0, 0};
+    Loan loan = {};
+    if (b->lent) copy_bytes(&loan, b->body(), sizeof loan);
     bool accepted = p.driver->accept(p.port, {b->slot, b->generation}) == Accept::accepted;
     free_block(b);
-    if (accepted) return start_pull(r, static_cast<int32_t>(p.rank), h);
+    if (accepted) return start_pull(r, static_cast<int32_t>(p.rank), h, reinterpret_cast<const unsigned char*>(&loan));
     credit(p, 0, 1);
     p.driver->publish(p.port);
     p.touched = true;
@@ -202,7 +208,7 @@ void Engine::match_or_post(Request* r) {
 
 // ---- bodies that are pulled -----------------------------------------------------------------------------------------
 
-void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h) {
+void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h, const unsigned char* loan) {
   describe(r, source, h.tag, h.encoding, h.bytes);
   r->remote = h.address;
   r->slot = h.slot;
@@ -211,6 +217,8 @@ void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h) {
   r->running = false;
   r->state = RequestState::pulling;
   r->landing = r->memory ? r->memory : h.bytes <= inline_bytes ? r->inlined : nullptr;
+  r->lent = h.kind == PacketKind::lease && !r->landing;
+  if (r->lent) copy_bytes(&r->loan, loan, sizeof r->loan);
   if (h.bytes == 0) {
     r->running = true;
     pulled(r, Pull::complete);
@@ -222,7 +230,7 @@ void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h) {
 
 Request* Engine::next_pull(uint64_t most) {
   for (Request* r = pulls_.first(); r; r = RequestList::next(r)) {
-    if (r->got_bytes > most) continue;
+    if (r->got_bytes > most && !r->lent) continue;  // mapping costs the same at any size
     pulls_.remove(r);
     r->running = true;
     return r;
@@ -241,7 +249,7 @@ void Engine::pulled(Request* r, Pull result) {
   }
   if (abandoned) {
     // Its thread has gone; for the sender that is as good as delivered. One that took it back meanwhile waits for an answer.
-    p.driver->finish(p.port, ticket, result == Pull::revoked ? Outcome::refused : Outcome::pulled);
+    p.driver->finish(p.port, ticket, result == Pull::revoked ? Outcome::refused : r->mapped ? Outcome::mapped : Outcome::pulled);
     credit(p, 0, 1);
     p.driver->publish(p.port);
     p.touched = true;
@@ -249,10 +257,11 @@ void Engine::pulled(Request* r, Pull result) {
   }
   switch (result) {
     case Pull::complete:
-      r->storage = r->memory || r->got_bytes == 0      ? Storage::none
+      r->storage = r->memory || r->got_bytes == 0 ? Storage::none
+                   : r->mapped                    ? Storage::lease
                    : r->got_bytes <= inline_bytes ? Storage::in_record
                                                   : Storage::stage;
-      p.driver->finish(p.port, ticket, Outcome::pulled);
+      p.driver->finish(p.port, ticket, r->mapped ? Outcome::mapped : Outcome::pulled);
       ++counters_.received;
       counters_.bytes_received += r->got_bytes;
       complete(r, Status::ok);

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "../drivers/driver.h"
 #include "envelope.h"
 #include "list.h"
 #include "submission.h"
@@ -29,7 +30,7 @@ enum class Status : int32_t {
 };
 
 // Values are those of Storage in src/native.ts.
-enum class Storage : int32_t { none = 0, in_record = 1, block = 2, stage = 3 };
+enum class Storage : int32_t { none = 0, in_record = 1, block = 2, stage = 3, lease = 4 };
 
 enum class RequestState : uint8_t {
   idle,       // owned by its JavaScript thread, unknown to the core
@@ -65,6 +66,11 @@ struct Request : Submission {
   unsigned char* memory = nullptr;  // send: the body. receive: where to write it, or null
   uint64_t bytes = 0;               // send: of the body. receive: capacity
   void* owned = nullptr;            // binding: memory to free with the request
+  void* pages = nullptr;            // binding: leased memory that is handed over with it ...
+  void* held = nullptr;             // binding: ... or that it reads or writes and that must stay meanwhile
+  bool lent = false;                // send: `loan` goes with an offer. receive: the body may be mapped by it
+  bool mapped = false;              // the receiver has the memory itself instead of a copy
+  Loan loan = {};
 
   // Matching and transfer.
   Link<Request> link;               // posted bin, peer's line, or pull queue

@@ -81,7 +81,8 @@ void Engine::flush(Peer& p) {
       return;
     }
     bool eager = !r->synchronous && r->bytes <= limits_.eager_bytes && has_byte_credit(p, r->bytes);
-    uint64_t body = eager ? r->bytes : 0;
+    bool lent = !eager && r->lent;
+    uint64_t body = eager ? r->bytes : lent ? sizeof(Loan) : 0;
     auto* packet = static_cast<unsigned char*>(p.driver->claim(p.port, static_cast<uint32_t>(sizeof(PacketHeader) + body)));
     if (!packet) {
       if (p.port->broken) retry_ = true;
@@ -96,10 +97,10 @@ void Engine::flush(Peer& p) {
                                                 r->encoding,
                                                 ticket.generation,
                                                 ticket.slot,
-                                                eager ? PacketKind::eager : PacketKind::offer,
+                                                eager ? PacketKind::eager : lent ? PacketKind::lease : PacketKind::offer,
                                                 0,
                                                 0};
-    copy_bytes(packet + sizeof(PacketHeader), r->memory, body);
+    copy_bytes(packet + sizeof(PacketHeader), lent ? reinterpret_cast<const unsigned char*>(&r->loan) : r->memory, body);
     p.line.remove(r);
     if (!eager) {
       r->slot = ticket.slot;
@@ -130,6 +131,10 @@ bool Engine::outcomes(Peer& p) {
     p.offers[ticket.slot] = nullptr;
     switch (outcome) {
       case Outcome::pulled: complete(r, Status::ok); break;
+      case Outcome::mapped:
+        r->mapped = r->lent;
+        complete(r, r->lent ? Status::ok : Status::peer_protocol);
+        break;
       case Outcome::failed: complete(r, Status::unreadable); break;
       case Outcome::refused:
         complete(r, r->state == RequestState::revoking ? Status::cancelled : Status::peer_protocol);

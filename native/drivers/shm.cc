@@ -285,6 +285,9 @@ bool connect(ShmPort* port, unsigned char* own, const unsigned char* peer, size_
   port->ring_out = out + round_up(sizeof(Lane), page);
   port->ring_in = in + round_up(sizeof(Lane), page);
   port->ring_bytes = mine->ring_bytes;
+  port->returned = port->mine->returned;
+  port->came_back = port->theirs->returned;
+  port->regions = theirs->region;
   return true;
 }
 

@@ -6,13 +6,16 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "driver.h"
+
 namespace carillon::shm {
 
 constexpr uint64_t magic = 0x314e4f4c4c495241;  // "ARILLON1"
-constexpr uint32_t layout_version = 1;
+constexpr uint32_t layout_version = 2;
 constexpr size_t page = 4096;
 constexpr uint32_t slots = 256;     // offers open to one peer
 constexpr uint32_t outcomes = 512;  // see accept() in shm.cc for why twice as many
+
 
 // First page of a segment.
 struct Header {
@@ -21,6 +24,7 @@ struct Header {
   alignas(64) std::atomic<uint64_t> attention;
   alignas(64) std::atomic<uint32_t> closed;     // 1: this rank has said goodbye
   alignas(64) std::atomic<uint32_t> processor;  // where this rank last sent from
+  alignas(64) std::atomic<uint64_t> region[max_regions];  // leased memory of this rank that lives: its inode, or 0
 };
 
 // What the owner writes for one peer. Sender's words and receiver's words are the two halves of two directions.
@@ -36,7 +40,10 @@ struct Lane {
   alignas(64) std::atomic<uint64_t> outcome[outcomes];  // generation << 32 | slot << 8 | Outcome
   std::atomic<uint64_t> offer[slots];         // as sender: generation << 2 | OfferState
   std::atomic<uint64_t> claim[slots];         // as receiver: generation << 2 | 1
+  std::atomic<uint32_t> returned[max_loans];      // as receiver: generation of the lease given back last
 };
+
+static_assert(sizeof(Header) <= page);
 
 enum OfferState : uint64_t { free = 0, offered = 1, revoked = 2 };
 
