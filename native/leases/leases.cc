@@ -300,9 +300,12 @@ void Leases::keep_mapping(Pages* p, PagesList* dead) {
     if (!reached(word.load(std::memory_order_relaxed), p->generation)) word.store(p->generation, std::memory_order_release);
   }
   p->on_loan = p->released = false;
-  if (closed_ || !lives(p) || p->memory.bytes > kCachedBytes) return retire(p, dead);
-  cache_.append(p);
-  cached_bytes_ += p->memory.bytes;
+  if (lives(p) && !closed_) {
+    cache_.append(p);
+    cached_bytes_ += p->memory.bytes;
+  } else {
+    retire(p, dead);
+  }
   sweep(dead);
 }
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The native tests, without Node: parts of the engine, bootstrap, the same with real threads under ThreadSanitizer, the
+# The native tests, without Node: parts of the engine, bootstrap, leases, the same with real threads under ThreadSanitizer, the
 # simulator for CARILLON_SIM_SECONDS (60), and what the engine's object may contain. Ends with "N passed, M failed".
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -50,6 +50,8 @@ tsan="$common -O1 -fsanitize=thread"
   echo "$CXX $asan test/native/engine_test.cc native/engine_unit.cc -o $folder/engine_test"
   echo "$CXX $tsan test/native/engine_test.cc native/engine_unit.cc -o $folder/engine_tsan"
   echo "$CXX $common -O1 -fsanitize=address,undefined -fno-sanitize-recover=all test/native/bootstrap_test.cc native/bootstrap/*.cc -o $folder/bootstrap_test"
+  echo "$CXX $asan test/native/leases_test.cc native/leases/*.cc native/bootstrap/segment.cc -o $folder/leases_test"
+  echo "$CXX $tsan test/native/leases_test.cc native/leases/*.cc native/bootstrap/segment.cc -o $folder/leases_tsan"
 } | xargs -P "$(nproc)" -I{} sh -c '{}' >"$folder/build.log" 2>&1
 report $? "everything compiles"
 [ -s "$folder/build.log" ] && cat "$folder/build.log"
@@ -59,7 +61,9 @@ report $? "the simulator links"
 
 run engine_test "$folder/engine_test"
 run bootstrap_test "$folder/bootstrap_test"
+run leases_test "$folder/leases_test"
 TSAN_OPTIONS=halt_on_error=1 run engine_tsan "$folder/engine_tsan" threads
+TSAN_OPTIONS=halt_on_error=1 run leases_tsan "$folder/leases_tsan" threads
 seconds=${CARILLON_SIM_SECONDS:-60}
 "$folder/sim" --seconds "$seconds" >"$folder/sim.log" 2>&1
 cat "$folder/sim.log"
