@@ -93,7 +93,7 @@ Napi::Value drivers(const Napi::CallbackInfo& info) {
   std::string memory = try_shared_memory(), reading = memory.empty() ? try_reading() : "";
   rows[i++] = !memory.empty() ? row(env, "shm", false, memory)
               : !reading.empty()
-                  ? row(env, "shm", true, "messages up to 16000 bytes only: " + reading + leases)
+                  ? row(env, "shm", true, "messages up to 16000 bytes only: " + reading)
                   : row(env, "shm", true,
                         "sealed shared memory on this node; larger bodies by process_vm_readv, one copy" + leases);
   rows[i++] = row(env, "bxi", false, "Portals 4 is not in this version");

@@ -257,7 +257,7 @@ napi_value send(napi_env env, napi_callback_info info) {
   if (r && bytes <= inline_bytes) {
     memory = r->inlined;
     gather(memory, parts, count);
-  } else if (r && call.flags & stable && count == 1) {
+  } else if (r && call.flags & (stable | lease) && count == 1) {
     memory = const_cast<unsigned char*>(parts[0].data);
     leases::Pages* used = pages ? nullptr : pages_under(e, payload[0]);
     if (used) use_pages(r, used);
