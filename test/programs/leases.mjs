@@ -352,6 +352,11 @@ const scenarios = {
         await settled();
         assert.ok(world.stats().leaseIdleBytes >= MiB, "and its memory is back");
       }
+      const large = world.allocate(64 * MiB);
+      const resident = process.memoryUsage.rss();
+      const request = world.send(large, { dest: 1, tag: 6 });
+      assert.ok(process.memoryUsage.rss() - resident < 16 * MiB, "a lease is copied at its sender");
+      assert.ok(request.cancel());
       await world.send(leaseOf(world, bytes(MiB, 2)), { dest: 1, tag: 5 });
     } else {
       same((await world.recv({ tag: 5 })).value, bytes(MiB, 2));
