@@ -236,7 +236,7 @@ napi_value send(napi_env env, napi_callback_info info) {
     pages = pages_under(e, payload[0]);
     if (!pages || count != 1) return fail(env, "send: no lease");
     if (pages->uses > 0) return number(env, kInUse);
-    detach_pages(e, payload[0]);
+    if (detach_pages(e, payload[0]) != pages) return fail(env, "send: the lease cannot be detached");
   }
   if (call.peer == static_cast<int32_t>(e->rank->rank))
     return send_to_oneself(e, call.tag, call.context, call.encoding, call.flags, parts, count, bytes, pages);

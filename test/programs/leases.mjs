@@ -153,6 +153,7 @@ const scenarios = {
     await rejects(world.send(kept, { dest: 7 }), "ERR_CARILLON_INVALID_RANK");
     await rejects(world.send(kept, { dest: 0, tag: -4 }), "ERR_CARILLON_INVALID_TAG");
     await rejects(world.send(kept, { dest: 0, signal: AbortSignal.abort(new RangeError("no")) }), undefined);
+    await rejects(world.send({ kept }, { dest: 0 }), "ERR_CARILLON_DATA_CLONE");
     assert.ok(!kept.released);
     await world.send(kept, { dest: 0 });
     await rejects(world.send(kept, { dest: 0 }), "ERR_CARILLON_LEASE_RELEASED");
