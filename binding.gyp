@@ -27,7 +27,9 @@
       "sources": [
         "native/binding/addon.cc",
         "native/binding/environment.cc",
+        "native/binding/handover.cc",
         "native/binding/hub_object.cc",
+        "native/binding/lease.cc",
         "native/binding/machine.cc",
         "native/binding/operations.cc",
         "native/binding/probing.cc",
@@ -40,7 +42,9 @@
         "native/bootstrap/client.cc",
         "native/bootstrap/hub.cc",
         "native/bootstrap/segment.cc",
-        "native/drivers/copy.cc"
+        "native/drivers/copy.cc",
+        "native/leases/leases.cc",
+        "native/leases/memory.cc"
       ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
       "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],

@@ -1,6 +1,7 @@
 // Checks of what a user passed to a communicator, each with an error that says what was asked and what was found.
 // Not responsible for values that are sent (value.ts).
 import { CarillonError } from "./errors.js";
+import { Lease } from "./lease.js";
 import { native } from "./native.js";
 import { ANY_SOURCE, ANY_TAG } from "./options.js";
 import { ScatterList } from "./scatter.js";
@@ -78,12 +79,13 @@ function tooLarge(bytes: number, most: number): CarillonError {
 export function memoryOf(into: unknown): Uint8Array | ScatterList | undefined {
   if (into === undefined) return undefined;
   if (!Array.isArray(into)) return bytesOf(into, "into");
-  return new ScatterList(into.map((view, i) => bytesOf(view, `into[${i}]`)));
+  return new ScatterList(Array.from(into, (view, i) => bytesOf(view, `into[${i}]`)));
 }
 
-function bytesOf(into: unknown, what: string): Uint8Array {
+function bytesOf(given: unknown, what: string): Uint8Array {
+  const into = given instanceof Lease ? given.memory("recv") : given;
   if (!ArrayBuffer.isView(into) && !(into instanceof ArrayBuffer) && !(into instanceof SharedArrayBuffer)) {
-    throw wrong(what, "a typed array, DataView, ArrayBuffer or SharedArrayBuffer", into);
+    throw wrong(what, "a typed array, DataView, ArrayBuffer, SharedArrayBuffer or Lease", into);
   }
   checkView(into, what);
   if (into instanceof Uint8Array && !(into instanceof Buffer)) return into;

@@ -9,6 +9,7 @@ import { Collectives } from "./collectives/index.js";
 import { Contexts, collectiveContext, type Part, userContext } from "./contexts.js";
 import { CarillonError } from "./errors.js";
 import { Group } from "./group.js";
+import { Lease } from "./lease.js";
 import type { Message } from "./message.js";
 import { native, SendFlag } from "./native.js";
 import type { Offer } from "./offer.js";
@@ -99,10 +100,11 @@ export class Communicator {
   /**
    * Sends any structured-clonable value; a view, or an array of views gathered into one message, as the bytes it covers.
    * What is sent may not change until the request settles: at once for messages up to 16,000 bytes while the receiver keeps up,
-   * when the receiver has taken the body for larger ones.
+   * when the receiver has taken the body for larger ones. A lease is handed over: it is detached here, whatever becomes of the
+   * request, unless this rejects because of an argument.
    *
    * Rejects with ERR_CARILLON_INVALID_RANK, _INVALID_TAG, _INVALID_ARGUMENT, _DATA_CLONE, _INVALID_BUFFER, _BUFFER_DETACHED,
-   * _CLOSED, _PEER_CLOSED, _PEER_LOST, or the signal's reason.
+   * _LEASE_RELEASED, _LEASE_IN_USE, _CLOSED, _PEER_CLOSED, _PEER_LOST, or the signal's reason.
    */
   send(value: unknown, options: SendOptions): Request<void> {
     const { dest, tag = 0, synchronous = false, signal } = options ?? {};
@@ -110,6 +112,9 @@ export class Communicator {
       const thread = this.#open("send", signal);
       checkRank(dest, "dest", this.size, false);
       checkTag(tag, false);
+      if (value instanceof Lease) {
+        return thread.sendLease(dest, tag, this.#context, synchronous, value, signal, this.group);
+      }
       const encoded = encode(value);
       return this.#post(thread, dest, tag, this.#context, encoded, encoded.encoding, synchronous, signal);
     } catch (error) {

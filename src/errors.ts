@@ -12,6 +12,10 @@ export type CarillonErrorCode =
   | "ERR_CARILLON_INVALID_BUFFER"
   /** A buffer was detached (transferred) before or while it was in use. */
   | "ERR_CARILLON_BUFFER_DETACHED"
+  /** The lease, or the message, was sent or released: its memory is gone. */
+  | "ERR_CARILLON_LEASE_RELEASED"
+  /** A lease cannot be sent while requests read or write its memory. */
+  | "ERR_CARILLON_LEASE_IN_USE"
   /** The value cannot be cloned. */
   | "ERR_CARILLON_DATA_CLONE"
   /** The bytes received are no encoding this version knows. */

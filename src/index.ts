@@ -2,6 +2,7 @@
 export { Communicator } from "./communicator.js";
 export { CarillonError, type CarillonErrorCode, type CarillonErrorDetails } from "./errors.js";
 export { type LaunchOptions, launch } from "./launch.js";
+export { Lease, type LeaseType } from "./lease.js";
 export { Message } from "./message.js";
 export { Offer } from "./offer.js";
 export {

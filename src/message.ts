@@ -1,6 +1,8 @@
 // A received message: who sent it, under which tag, its bytes and the value they encode.
 import { inspect } from "node:util";
 import type { Communicator } from "./communicator.js";
+import { CarillonError } from "./errors.js";
+import { native } from "./native.js";
 import type { Request } from "./request.js";
 import { concatenate, lengthOf } from "./scatter.js";
 import { decode, Encoding, formOf } from "./value.js";
@@ -14,6 +16,9 @@ export class Message<T = unknown> {
   #data: Uint8Array | undefined;
   readonly #communicator: Communicator;
   readonly #encoding: number;
+  readonly #ownsMemory: boolean;
+  readonly #byteLength: number;
+  #released = false;
   #decoded = false;
   #value: T | undefined;
 
@@ -24,6 +29,7 @@ export class Message<T = unknown> {
     tag: number,
     encoding: number,
     data: Uint8Array | readonly Uint8Array[],
+    ownsMemory: boolean,
   ) {
     this.#communicator = communicator;
     this.source = source;
@@ -31,6 +37,8 @@ export class Message<T = unknown> {
     this.#encoding = encoding;
     if (data instanceof Uint8Array) this.#data = data;
     else this.views = data;
+    this.#byteLength = data instanceof Uint8Array ? data.byteLength : lengthOf(data);
+    this.#ownsMemory = ownsMemory;
   }
 
   /** @internal The encoding word that came with it. */
@@ -46,16 +54,19 @@ export class Message<T = unknown> {
 
   /** Bytes on the wire; with a list, those that went into it. */
   get byteLength(): number {
-    return this.views && !this.#data ? lengthOf(this.views) : this.data.byteLength;
+    return this.#byteLength;
   }
 
   /**
    * What was sent: deep-equals `structuredClone(sent)`, with the deviations of docs/values.md. Decoded on first use, over
    * `data` where it can be: typed arrays share its memory. An array of views received into a list is `views`.
-   * @throws CarillonError ERR_CARILLON_DATA_DECODE if the bytes are no value
+   * @throws CarillonError ERR_CARILLON_DATA_DECODE if the bytes are no value, ERR_CARILLON_LEASE_RELEASED
    */
   get value(): T {
     if (!this.#decoded) {
+      if (this.#released) {
+        throw new CarillonError("ERR_CARILLON_LEASE_RELEASED", "the message was released, its bytes are gone");
+      }
       const taken = this.views && formOf(this.#encoding) === Encoding.views && this.#encoding !== Encoding.views;
       this.#value = (taken ? this.views : decode(this.#encoding, this.data)) as T;
       this.#decoded = true;
@@ -66,6 +77,20 @@ export class Message<T = unknown> {
   /** Sends `answer` back to this message's source, under the same tag. */
   reply(answer: unknown, options: { synchronous?: boolean; signal?: AbortSignal } = {}): Request<void> {
     return this.#communicator.send(answer, { ...options, dest: this.source, tag: this.tag });
+  }
+
+  /**
+   * Gives the message's memory back: `data`, and what of `value` lies over it, are detached. A lease that was received goes back
+   * to its owner. The caller's own memory (`into`) is left alone. A message that is forgotten is released when it is collected.
+   */
+  release(): void {
+    if (this.#released || !this.#ownsMemory) return;
+    this.#released = true;
+    native().release(this.data);
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
   }
 
   [inspect.custom](): string {

@@ -40,6 +40,8 @@ export const Refusal = {
 
 /** `send` returned this: the message has left, no completion follows. */
 export const DONE = -1;
+/** `send` returned this: it did nothing, requests use the lease's memory. */
+export const IN_USE = -2;
 /** `send` returned `FAILED - status`: it failed at once. */
 export const FAILED = -16;
 
@@ -49,6 +51,8 @@ export const SendFlag = {
   synchronous: 1,
   /** The one view's memory can neither be detached nor collected before the request settles: shared memory, or the caller's own. */
   stable: 2,
+  /** The payload is all of a lease: it is detached and handed over. */
+  lease: 4,
 } as const;
 
 /** Flags of `recv`. */
@@ -71,6 +75,8 @@ export const Storage = {
   block: 2,
   /** In a mapping of its own: `take` copies, `adopt` hands over the memory. */
   stage: 3,
+  /** In leased memory that is handed over: `take` copies, `adopt` hands it on. */
+  lease: 4,
 } as const;
 
 /**
@@ -175,12 +181,13 @@ export interface NativeBinding {
   left(): boolean;
   /**
    * Arguments in the call area. `payload` unless they are inline: a view, or at most 64 views to gather into one message.
-   * Returns a request index, DONE or FAILED - status.
+   * Returns a request index, DONE, IN_USE or FAILED - status.
    */
   send(payload?: ArrayBufferView | readonly ArrayBufferView[]): number;
   /**
    * Arguments in the call area. `capacity` if it is not that of `into` and does not fit the call area's word. `into` (with
-   * RecvFlag.list at most 64 views) only when it views shared memory: native code writes it from any thread. Returns a request index.
+   * RecvFlag.list at most 64 views) only when it views shared or leased memory: native code writes it from any thread. Returns a
+   * request index.
    */
   recv(capacity?: number, into?: ArrayBufferView | readonly ArrayBufferView[]): number;
   /**
@@ -194,8 +201,12 @@ export interface NativeBinding {
   cancel(request: number): boolean;
   /** Copies the body of a completed, still undrained receive, from byte `from` on, into all of `target`. */
   take(request: number, target: ArrayBufferView, from: number): void;
-  /** Hands over the memory of a completed, still undrained receive (Storage.stage). */
+  /** Hands over the memory of a completed, still undrained receive (Storage.stage, Storage.lease). */
   adopt(request: number): ArrayBuffer;
+  /** Memory that peers can map, of whatever content; why not, if it cannot be had. */
+  allocate(bytes: number): ArrayBuffer | string;
+  /** Detaches the buffer of a view, and gives the memory back if it is leased. */
+  release(view: ArrayBufferView): void;
   /** Whether this request keeps the process alive. */
   reference(request: number, keepsAlive: boolean): void;
   /** Whether any request of this thread keeps the process alive. */

@@ -1,4 +1,5 @@
 // What the methods of a communicator take: option types, and the wildcards. Not responsible for checking them (arguments.ts).
+import type { Lease } from "./lease.js";
 import type { ReduceOperator } from "./reduction.js";
 
 /** Matches a message from any rank. */
@@ -17,7 +18,7 @@ export interface SendOptions {
 }
 
 /** Memory to receive into: its bytes are what counts, whatever its type. */
-export type Memory = ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
+export type Memory = ArrayBufferView | ArrayBuffer | SharedArrayBuffer | Lease<ArrayBufferView>;
 
 export interface ProbeOptions {
   /** A rank; default ANY_SOURCE. */
@@ -50,7 +51,7 @@ export interface SendrecvOptions {
   /** Of what is received, or ANY_TAG; default: `tag`. */
   recvTag?: number;
   /** As for `recv`. */
-  into?: ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
+  into?: Memory | readonly Memory[];
   signal?: AbortSignal | undefined;
 }
 

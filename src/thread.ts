@@ -5,14 +5,28 @@ import type { Communicator } from "./communicator.js";
 import { CarillonError } from "./errors.js";
 import { failure } from "./failures.js";
 import { type Group, rankOf, worldRank } from "./group.js";
+import { isLeased, type Lease } from "./lease.js";
 import { Message } from "./message.js";
-import { Call, DONE, FAILED, type NativeBinding, native, Queue, RecvFlag, Status, Storage } from "./native.js";
+import {
+  Call,
+  DONE,
+  FAILED,
+  IN_USE,
+  type NativeBinding,
+  native,
+  Queue,
+  RecvFlag,
+  SendFlag,
+  Status,
+  Storage,
+} from "./native.js";
 import { type Held, Offer } from "./offer.js";
 import { Request, type RequestOwner } from "./request.js";
 import { ScatterList } from "./scatter.js";
 import type { Settings } from "./settings.js";
 import { isDetached } from "./value/check.js";
-import { contentsOf } from "./value.js";
+import { kindOf } from "./value/kinds.js";
+import { checkView, contentsOf, Encoding } from "./value.js";
 
 /** From this size on a received body is handed over instead of copied into fresh memory (measured: docs/architecture.md). */
 const ADOPT_BYTES = 64 * 1024;
@@ -97,7 +111,7 @@ export class Thread implements RequestOwner {
     queue[Queue.call + Call.encoding] = encoding;
     queue[Queue.call + Call.flags] = flags;
     let index: number;
-    if (payload instanceof Uint8Array && payload.length <= Call.inlineBytes) {
+    if (payload instanceof Uint8Array && payload.length <= Call.inlineBytes && !(flags & SendFlag.lease)) {
       const inline = this.#inline;
       const start = 4 * (Queue.call + Call.inline);
       for (let i = 0; i < payload.length; i++) inline[start + i] = payload[i] as number;
@@ -108,12 +122,35 @@ export class Thread implements RequestOwner {
       index = this.#nativeSend(payload);
     }
     if (index === DONE) return SENT;
+    if (index === IN_USE) {
+      throw new CarillonError("ERR_CARILLON_LEASE_IN_USE", "send: requests still read or write the lease's memory");
+    }
     const request = new Request<void>({ name: "send", peer: dest, tag, group });
     if (index <= FAILED) return request.fail(failure((FAILED - index) as Status, request, peer, undefined));
     this.#pending[index] = { request, communicator: undefined, memory: payload };
     ++this.#sends;
     request.post(this, index, signal);
     this.#drain();
+    return request;
+  }
+
+  /** Hands over a lease: detached here from now on. */
+  sendLease(
+    dest: number,
+    tag: number,
+    context: number,
+    synchronous: boolean,
+    lease: Lease<ArrayBufferView>,
+    signal: AbortSignal | undefined,
+    group: Group | undefined,
+  ): Request<void> {
+    const data = lease.memory("send");
+    checkView(data, "the lease");
+    const handedOver = data.byteLength > 0; // else there is no memory
+    const flags = (synchronous ? SendFlag.synchronous : 0) | (handedOver ? SendFlag.lease : SendFlag.stable);
+    const request = this.send(dest, tag, context, Encoding.view + kindOf(data), flags, data, signal, group);
+    if (handedOver) lease.sent();
+    else lease.release();
     return request;
   }
 
@@ -206,7 +243,8 @@ export class Thread implements RequestOwner {
     let index: number;
     if (!into) index = this.#nativeRecv();
     else if (list && into.direct) index = this.#nativeRecv(into.byteLength, into.views);
-    else if (!list && into.buffer instanceof SharedArrayBuffer) index = this.#nativeRecv(into.byteLength, into);
+    else if (!list && (into.buffer instanceof SharedArrayBuffer || isLeased(into.buffer)))
+      index = this.#nativeRecv(into.byteLength, into);
     else index = this.#nativeRecv(into.byteLength);
     const request = new Request<Message<T>>({ name: "recv", peer: source, tag, group: communicator.group });
     this.#pending[index] = { request: request as Request<unknown>, communicator, memory: into };
@@ -345,7 +383,7 @@ export class Thread implements RequestOwner {
     } else if (storage === Storage.inline) {
       data = new Uint8Array(bytes);
       this.#copyInline(record, data);
-    } else if (storage === Storage.stage && bytes >= ADOPT_BYTES) {
+    } else if (storage === Storage.lease || (storage === Storage.stage && bytes >= ADOPT_BYTES)) {
       data = new Uint8Array(this.#native.adopt(index));
     } else {
       data = new Uint8Array(bytes);
@@ -358,6 +396,7 @@ export class Thread implements RequestOwner {
       queue[record + Queue.tag] as number,
       encoding,
       data,
+      into === undefined,
     );
   }
 

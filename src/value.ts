@@ -3,6 +3,7 @@
 // tests them.
 // Pure TypeScript. Not responsible for how bytes travel, nor for the size limit of a message.
 import { CarillonError } from "./errors.js";
+import { isLeased } from "./lease.js";
 import { checkView, isShared } from "./value/check.js";
 import { deserialize, serialize, unshared } from "./value/clone.js";
 import { gather, scatter } from "./value/gather.js";
@@ -45,7 +46,7 @@ export interface Encoded {
   readonly payload: ArrayBufferView | readonly ArrayBufferView[];
   /** Nobody else uses this memory, and it is never used again: whoever keeps the payload may read it at any time. */
   readonly owned: boolean;
-  /** Whatever is the caller's memory here is shared memory, which can be neither detached nor shrunk. */
+  /** Whatever is the caller's memory here is shared memory, which can be neither detached nor shrunk, or leased memory. */
   readonly shared: boolean;
 }
 
@@ -91,13 +92,17 @@ export function encode(value: unknown): Encoded {
 
 function encodeView(view: ArrayBufferView): Encoded {
   checkView(view, "the view");
-  return { encoding: Encoding.view + kindOf(view), payload: view, owned: false, shared: isShared(view.buffer) };
+  return { encoding: Encoding.view + kindOf(view), payload: view, owned: false, shared: isStable(view.buffer) };
 }
 
 function encodeBuffer(buffer: ArrayBufferLike): Encoded {
   checkView(buffer, "the value");
   const payload = new Uint8Array(buffer);
-  return { encoding: Encoding.arrayBuffer, payload, owned: false, shared: isShared(buffer) };
+  return { encoding: Encoding.arrayBuffer, payload, owned: false, shared: isStable(buffer) };
+}
+
+function isStable(buffer: ArrayBufferLike): boolean {
+  return isShared(buffer) || isLeased(buffer);
 }
 
 /** Not empty, and nothing but views. */

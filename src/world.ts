@@ -4,6 +4,7 @@ import { inspect } from "node:util";
 import { isMainThread } from "node:worker_threads";
 import { Communicator } from "./communicator.js";
 import { CarillonError } from "./errors.js";
+import { allocate, type Lease, type LeaseType } from "./lease.js";
 import { native, Refusal } from "./native.js";
 import { type Settings, settingsFrom } from "./settings.js";
 import { type JoinRefused, Thread } from "./thread.js";
@@ -109,6 +110,19 @@ export class World extends Communicator {
     open.leave();
     occupied = false;
     this.#onLeft?.();
+  }
+
+  /**
+   * Memory that peers can map: sending the lease hands it over in a time that does not depend on its size. `length` elements of
+   * `type` (default bytes) of whatever content: zeros, or what an earlier lease of this rank left. Views of it may be sent and
+   * received into like any memory; native code writes to it directly.
+   * @throws CarillonError ERR_CARILLON_INVALID_ARGUMENT, _OUT_OF_MEMORY, _CLOSED
+   */
+  allocate(length: number): Lease<Uint8Array<ArrayBuffer>>;
+  allocate<T extends ArrayBufferView>(length: number, type: LeaseType<T>): Lease<T>;
+  allocate(length: number, type: LeaseType<ArrayBufferView> = Uint8Array): Lease<ArrayBufferView> {
+    if (!this.thread) throw new CarillonError("ERR_CARILLON_CLOSED", "allocate: the world was closed");
+    return allocate(length, type);
   }
 
   /** Outstanding requests of this thread keep the process alive (the default). */

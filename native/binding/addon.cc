@@ -9,6 +9,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   carillon::define_probing(env, exports);
   carillon::define_hub(env, exports);
   carillon::define_machine(env, exports);
+  carillon::define_leases(env, exports);
   return exports;
 }
 

@@ -60,6 +60,7 @@ void on_cleanup(napi_async_cleanup_hook_handle, void* argument) {
   auto* e = static_cast<Environment*>(argument);
   e->ending = true;
   detach_from_rank(e);
+  forget_holdings(e);
   napi_set_instance_data(e->env, nullptr, nullptr, nullptr);
   close_handle(e, e->notify);
   close_handle(e, e->prepare);

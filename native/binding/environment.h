@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "../core/request.h"
+#include "lease.h"
 #include "rank.h"
 
 namespace carillon {
@@ -47,6 +48,8 @@ struct Environment {
   uint32_t chunk_count = 0;
   Request* free_requests = nullptr;  // linked by next_submission
   uint32_t requests = 0;             // in use: outstanding, drained and not reaped, or holding a message
+
+  Holdings holdings;                 // its ArrayBuffers over leased memory
 
   // Keep-alive.
   uint32_t outstanding = 0, keeping_alive = 0;

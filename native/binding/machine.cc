@@ -16,6 +16,7 @@
 #endif
 
 #include "../bootstrap/segment.h"
+#include "../leases/memory.h"
 #include "operations.h"
 
 namespace carillon {
@@ -86,11 +87,15 @@ Napi::Value drivers(const Napi::CallbackInfo& info) {
   Napi::Array rows = Napi::Array::New(env);
   uint32_t i = 0;
   rows[i++] = row(env, "self", true, "messages to one's own rank are handed over in memory");
+  std::string leases = leases::can_take_descriptors()
+                           ? "; leases are handed over"
+                           : std::string("; leases are copied (pidfd_getfd is refused: ") + strerror(errno) + ")";
   std::string memory = try_shared_memory(), reading = memory.empty() ? try_reading() : "";
   rows[i++] = !memory.empty() ? row(env, "shm", false, memory)
               : !reading.empty()
                   ? row(env, "shm", true, "sealed shared memory on this node; larger bodies in packets through the ring, since " + reading)
-                  : row(env, "shm", true, "sealed shared memory on this node; larger bodies by process_vm_readv, one copy");
+                  : row(env, "shm", true,
+                        "sealed shared memory on this node; larger bodies by process_vm_readv, one copy" + leases);
   rows[i++] = row(env, "bxi", false, "Portals 4 is not in this version");
   rows[i++] = row(env, "ofi", false, "libfabric is not in this version");
   return rows;

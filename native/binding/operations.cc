@@ -18,8 +18,8 @@ namespace carillon {
 namespace {
 
 constexpr uint32_t kParts = 64;
-constexpr int32_t kDone = -1, kFailed = -16;
-enum Flag : uint32_t { synchronous = 1, stable = 2 };
+constexpr int32_t kDone = -1, kInUse = -2, kFailed = -16;
+enum Flag : uint32_t { synchronous = 1, stable = 2, lease = 4 };
 enum ReceiveFlag : uint32_t { envelope = 1, held = 2, list = 4 };
 
 napi_value fail(napi_env env, const char* what) {
@@ -174,15 +174,20 @@ void publish_processor(Rank* rank) {
 }
 
 napi_value send_to_oneself(Environment* e, int32_t tag, uint32_t context, uint32_t encoding, uint32_t flags,
-                           const Part* parts, uint32_t count, uint64_t bytes) {
-  void* memory = malloc(sizeof(Parcel) + bytes);
+                           const Part* parts, uint32_t count, uint64_t bytes, leases::Pages* pages) {
+  void* memory = malloc(sizeof(Parcel) + (pages ? 0 : bytes));
   Request* sender = memory && flags & synchronous ? allocate_request(e) : nullptr;
   if (!memory || (flags & synchronous && !sender)) {
     free(memory);
     return number(e->env, kFailed - static_cast<int32_t>(Status::out_of_memory));
   }
   auto* parcel = new (memory) Parcel;
-  gather(parcel->body(), parts, count);
+  if (pages) {
+    parcel->pages = pages;
+    parcel->leased = pages->memory.base;
+  } else {
+    gather(parcel->body(), parts, count);
+  }
   Block& b = parcel->envelope;
   b.parcel = parcel;
   b.bytes = bytes;
@@ -223,11 +228,11 @@ napi_value send(napi_env env, napi_callback_info info) {
   const Call call = call_of(e);
   Part parts[kParts];
   uint32_t count = 1;
+  napi_value payload[1] = {};
   if (call.bytes >= 0) {
     parts[0] = {call.body, static_cast<uint64_t>(call.bytes)};
     if (call.bytes > static_cast<int32_t>(inline_bytes)) return fail(env, "send: inline");
   } else {
-    napi_value payload[1];
     if (!arguments(env, info, payload) || !parts_of(env, payload[0], parts, &count)) return fail(env, "send: payload");
   }
   if (call.peer < 0 || call.peer >= static_cast<int32_t>(e->rank->size) || call.tag < 0) return fail(env, "send: peer");
@@ -235,8 +240,17 @@ napi_value send(napi_env env, napi_callback_info info) {
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < count; ++i) bytes += parts[i].bytes;
   if (bytes > engine.limits().max_message) return fail(env, "message too large");
+  // Handed over from here on, whatever comes: detached, and its pages are the message's.
+  leases::Pages* pages = nullptr;
+  if (call.flags & lease) {
+    reap(e);  // what JavaScript has seen end uses it no longer
+    pages = pages_under(e, payload[0]);
+    if (!pages || count != 1) return fail(env, "send: no lease");
+    if (pages->uses > 0) return number(env, kInUse);
+    if (detach_pages(e, payload[0]) != pages) return fail(env, "send: the lease cannot be detached");
+  }
   if (call.peer == static_cast<int32_t>(e->rank->rank))
-    return send_to_oneself(e, call.tag, call.context, call.encoding, call.flags, parts, count, bytes);
+    return send_to_oneself(e, call.tag, call.context, call.encoding, call.flags, parts, count, bytes, pages);
 
   publish_processor(e->rank);
   if (!(call.flags & synchronous) && bytes <= engine.limits().eager_bytes && engine.try_enter()) {
@@ -244,6 +258,7 @@ napi_value send(napi_env env, napi_callback_info info) {
     Sent sent = engine.send_now(call.peer, call.tag, call.context, call.encoding, parts, count, &failure);
     engine.leave(&e->queue);
     after_leave(e);
+    if (pages && sent != Sent::later) pages->home->release(pages);
     if (sent == Sent::done) return number(env, kDone);
     if (sent == Sent::failed) return number(env, kFailed - static_cast<int32_t>(failure));
   }
@@ -253,18 +268,23 @@ napi_value send(napi_env env, napi_callback_info info) {
   if (r && bytes <= inline_bytes) {
     memory = r->inlined;
     gather(memory, parts, count);
-  } else if (r && call.flags & stable && count == 1) {
+  } else if (r && call.flags & (stable | lease) && count == 1) {
     memory = const_cast<unsigned char*>(parts[0].data);
+    leases::Pages* used = pages ? nullptr : pages_under(e, payload[0]);
+    if (used) use_pages(r, used);
   } else if (r) {
     r->owned = memory = take_stage(bytes, &r->owned_bytes);
     if (memory) gather(memory, parts, count);
   }
   if (!memory) {
     if (r) free_request(e, r);
+    if (pages) pages->home->release(pages);
     return number(env, kFailed - static_cast<int32_t>(Status::out_of_memory));
   }
   r->submission_kind = SubmissionKind::send;
   r->is_send = true;
+  r->pages = pages;
+  r->lent = pages && bytes > inline_bytes && e->rank->leases->lend(pages, static_cast<uint32_t>(call.peer), &r->loan);
   r->synchronous = call.flags & synchronous;
   r->peer = call.peer;
   r->tag = call.tag;
@@ -322,6 +342,7 @@ napi_value recv(napi_env env, napi_callback_info info) {
   r->list = call.flags & list;
   r->owned = scatter;
   r->memory = into.data && into.bytes > 0 ? const_cast<unsigned char*>(into.data) : nullptr;
+  if (leases::Pages* used = r->memory ? pages_under(e, a[1]) : nullptr) use_pages(r, used);
   r->bytes = into.bytes;
   return post(e, r);
 }
@@ -363,6 +384,7 @@ napi_value take(napi_env env, napi_callback_info info) {
     return fail(env, "take");
   const unsigned char* body = r->parcel  ? r->parcel->body()
                               : r->block ? r->block->body()
+                              : r->pages ? static_cast<leases::Pages*>(r->pages)->memory.base
                               : r->stage ? r->stage
                                          : nullptr;
   if (!body) return fail(env, "take: nothing there");
@@ -375,6 +397,17 @@ napi_value adopt(napi_env env, napi_callback_info info) {
   Environment* e = environment_of(env);
   if (!arguments(env, info, a)) return fail(env, "adopt");
   Request* r = request_argument(env, e, a[0]);
+  leases::Pages* pages = !r ? nullptr : static_cast<leases::Pages*>(r->parcel ? r->parcel->pages : r->pages);
+  if (r && r->state == RequestState::completed && r->storage == Storage::lease && pages) {
+    if (napi_value buffer = hold_pages(e, pages, r->got_bytes)) {
+      (r->parcel ? r->parcel->pages : r->pages) = nullptr;
+      return buffer;
+    }
+    void* copy;
+    if (napi_create_arraybuffer(env, r->got_bytes, &copy, &result) != napi_ok) return nullptr;
+    memcpy(copy, pages->memory.base, r->got_bytes);
+    return result;
+  }
   if (!r || r->state != RequestState::completed || !r->stage) return fail(env, "adopt");
   napi_status status = napi_create_external_arraybuffer(
       env, r->stage, r->got_bytes, 
@@ -459,6 +492,7 @@ napi_value stats(napi_env env, napi_callback_info) {
   if (!e || !e->rank) return result;
   const Counters& c = e->rank->engine.counters();
   reap(e);
+  const leases::Counts l = e->rank->leases->counts();
   const struct {
     const char* name;
     uint64_t value;
@@ -470,6 +504,9 @@ napi_value stats(napi_env env, napi_callback_info) {
       {"queued", c.queued},          {"waitsWon", e->waits_won},          {"waitsLost", e->waits_lost},
       {"wakes", e->wakes},           {"outstanding", e->outstanding},
       {"requests", e->requests},
+      {"leasesLent", l.lent},        {"leasesOut", l.out},                {"leasesMapped", l.mapped},
+      {"leasesMappedAnew", l.mapped_anew}, {"leasesCopied", l.refused},   {"leaseMapNs", l.map_ns},
+      {"leaseIdleBytes", l.idle_bytes},    {"leaseMappingsKept", l.cached},
   };
   for (const auto& row : rows) {
     napi_value value;

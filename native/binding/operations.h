@@ -9,5 +9,6 @@ void define_operations(napi_env, napi_value exports);   // operations.cc
 void define_probing(napi_env, napi_value exports);      // probing.cc
 void define_hub(napi_env, napi_value exports);          // hub_object.cc
 void define_machine(napi_env, napi_value exports);      // machine.cc
+void define_leases(napi_env, napi_value exports);       // lease.cc
 
 }  // namespace carillon

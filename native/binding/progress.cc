@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lease.h"
 #include "rank.h"
 #include "stages.h"
 #include "scatter.h"
@@ -43,10 +44,12 @@ void connect_peers(Rank* r) {
     port->copy = copy_from_process;
     port->reads.store(r->settings.reads_peers, std::memory_order_relaxed);
     bool bells = bootstrap::is_eventfd(d.bell) && bootstrap::is_eventfd(d.escalation);
-    if (r->mapped[i] && bells && shm::connect(port, r->segment.base, r->mapped[i], r->mapped_bytes[i], i))
+    if (r->mapped[i] && bells && shm::connect(port, r->segment.base, r->mapped[i], r->mapped_bytes[i], i)) {
+      r->leases->connect(i, d.process, port);
       r->engine.connect(i, &shm::driver, port, {d.bell, d.escalation});
-    else
+    } else {
       r->engine.refuse_peer(i);
+    }
   }
 }
 
@@ -105,6 +108,8 @@ void hear_hub(Rank* r) {
         settle_joiners(r, Status::refused);
     }
     r->engine.leave(nullptr);
+    if (event.kind == bootstrap::EventKind::peer_left || event.kind == bootstrap::EventKind::peer_lost)
+      r->leases->end_peer(event.rank);
     if (launcher_ended) end_with_launcher(r);
     if (gone) return;
   }
@@ -172,6 +177,12 @@ bool copy_one(Rank* r, uint64_t most, CompletionQueue* own) {
   Request* request = r->engine.next_pull(most);
   r->engine.leave(own);
   if (!request) return false;
+  if (request->lent) {
+    request->submission_kind = SubmissionKind::pulled;
+    request->pull_result = static_cast<uint8_t>(map_body(r, request));
+    r->engine.submit(request, own);
+    return true;
+  }
   Scatter* scatter = request->list && !request->landing ? static_cast<Scatter*>(request->owned) : nullptr;
   Pull result = Pull::unreadable;
   if (scatter || land_in_stage(request)) {

@@ -16,6 +16,7 @@
 
 #include "../doorbell/system_call.h"
 #include "environment.h"
+#include "lease.h"
 #include "stages.h"
 
 #ifndef PR_SET_PTRACER
@@ -73,6 +74,7 @@ void close_descriptor(int& descriptor) {
 
 void destroy(Rank* r) {
   if (r->client) bootstrap::client_close(r->client);
+  if (r->leases) r->leases->close();  // reads and writes words of the segments below
   for (uint32_t i = 0; r->descriptors && i < r->size; ++i) {
     bootstrap::PeerDescriptors& d = r->descriptors[i];
     close_descriptor(d.segment);
@@ -146,6 +148,11 @@ Rank* create(const char* address, uint32_t rank, uint32_t size, const Settings& 
     return nullptr;
   }
   shm::format(r->segment.base, rank, size, shm::ring_bytes_for(size), limits.quota_bytes, limits.quota_envelopes);
+  r->leases = leases::Leases::open(size, r->header()->region);
+  if (!r->leases) {
+    destroy(r);
+    return nullptr;
+  }
   r->engine.init(rank, size, r->peers, r->bins, r->pool, r->pool_bytes, &r->header()->attention, &eventfd_doorbell,
                  {.self = r, .notify = notify, .start_timer = start_timer, .more = more, .copies = copies}, limits);
   if (*address) {
@@ -211,7 +218,7 @@ void release_rank(Rank* r) {
     bool launched = r->client != nullptr && r->state.load() == Rank::State::joined;
     if (r->state.load() == Rank::State::joined) say_goodbye(r);
     stop_progress(r);
-    r->engine.drop_parcels([](Parcel* parcel) { free(parcel); });
+    r->engine.drop_parcels(free_parcel);
     current.store(nullptr, std::memory_order_release);
     if (launched) left.store(true);
     destroy(r);

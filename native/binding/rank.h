@@ -12,6 +12,7 @@
 #include "../bootstrap/segment.h"
 #include "../core/engine.h"
 #include "../drivers/shm.h"
+#include "../leases/leases.h"
 
 namespace carillon {
 
@@ -43,6 +44,7 @@ struct Rank {
   unsigned char* pool = nullptr;
   size_t pool_bytes = 0;
   bootstrap::Client* client = nullptr;
+  leases::Leases* leases = nullptr;  // outlives the rank while JavaScript holds leased memory
 
   int bell = -1, escalation = -1, nudge = -1, timer = -1, epoll = -1;
   pthread_t thread = {};

@@ -35,9 +35,10 @@ Request* allocate_request(Environment* e) {
 
 void free_request(Environment* e, Request* r) {
   --e->requests;
+  settle_pages(r);
   if (r->owned) give_stage(static_cast<unsigned char*>(r->owned), r->owned_bytes);
   if (r->stage) give_stage(r->stage, r->stage_bytes);
-  if (r->parcel) free(r->parcel);
+  if (r->parcel) free_parcel(r->parcel);
   if (r->block && e->rank) e->rank->engine.pool().give_back(r->block);
   r->owned = r->memory = r->stage = nullptr;
   r->parcel = nullptr;

@@ -60,19 +60,27 @@ Segment segment_create(size_t bytes) {
   return Segment{descriptor, static_cast<unsigned char*>(base), bytes};
 }
 
-const unsigned char* segment_map_peer(int descriptor, size_t least, size_t* bytes) {
-  *bytes = 0;
+bool segment_is_sealed(int descriptor, size_t* bytes, uint64_t* inode) {
   // Seals before size: with SHRINK and GROW in place the size that fstat tells is the size for ever, so no later access
   // can fault. What is no memfd has no seals to tell.
   const int seals = fcntl(descriptor, F_GET_SEALS);
   struct stat status;
   if (seals < 0 || (seals & required_seals) != required_seals || fstat(descriptor, &status) != 0 ||
-      !S_ISREG(status.st_mode) || status.st_size <= 0 || static_cast<uint64_t>(status.st_size) > largest ||
-      static_cast<uint64_t>(status.st_size) < least) {
+      !S_ISREG(status.st_mode) || status.st_size <= 0 || static_cast<uint64_t>(status.st_size) > largest)
+    return false;
+  *bytes = static_cast<size_t>(status.st_size);
+  *inode = status.st_ino;
+  return true;
+}
+
+const unsigned char* segment_map_peer(int descriptor, size_t least, size_t* bytes) {
+  *bytes = 0;
+  size_t size;
+  uint64_t inode;
+  if (!segment_is_sealed(descriptor, &size, &inode) || size < least) {
     errno = EPROTO;
     return nullptr;
   }
-  const size_t size = static_cast<size_t>(status.st_size);
   void* base = mmap(nullptr, size, PROT_READ, MAP_SHARED, descriptor, 0);
   if (base == MAP_FAILED) return nullptr;
   *bytes = size;

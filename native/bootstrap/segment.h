@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdint>
 
 namespace carillon::bootstrap {
 
@@ -15,6 +16,9 @@ struct Segment {
 
 // Zero-filled, mapped writable here and nowhere else. base == nullptr on failure, errno set.
 Segment segment_create(size_t bytes);
+
+// Whether this is a memfd with the seals above, so that *bytes is its size for ever.
+bool segment_is_sealed(int descriptor, size_t* bytes, uint64_t* inode);
 
 // Maps what another process sent, read-only. Refuses (nullptr, errno = EPROTO) what is not a memfd of at least
 // `least` bytes with the seals above. *bytes gets the size.

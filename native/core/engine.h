@@ -155,6 +155,11 @@ class Engine {
     Peer& p = peers_[r->from];
     return p.driver->pull(p.port, {r->slot, r->generation}, r->remote, r->landing, r->got_bytes, &r->pulled);
   }
+  // The same for a body that was mapped whole: complete if the offer stood until now. Outside the guard.
+  Pull mapped(Request* r) {
+    r->pulled = r->got_bytes;
+    return pull(r);
+  }
 
  private:
   friend struct EngineAccess;  // the simulator's view
@@ -222,7 +227,8 @@ class Engine {
   void take_block(Request*, Block*);
   void take_waiting(Request*, Block*);
   bool fits(const Request*, uint64_t bytes, uint32_t encoding) const;
-  void start_pull(Request*, int32_t source, const PacketHeader&);
+  void start_pull(Request*, int32_t source, const PacketHeader&, const unsigned char* loan);
+  bool pull_block(Request*, Block*);
   void free_block(Block*);
   void collect_returned();
   // probe.cc
@@ -232,7 +238,6 @@ class Engine {
   void put_back(Request*);
   void line_up(Block*);
   bool stands(const Block*) const;
-  static PacketHeader header_of(const Block*);
   void drop(Block*);
   Block* find_standing(const Request*);
   // completion.cc

@@ -28,6 +28,7 @@ struct Block {
   uint32_t generation = 0;
   uint16_t slot = 0;
   bool offer = false;
+  bool lent = false;                               // offer: a Loan lies where an eager body would
   uint8_t size_class = 0;
 
   unsigned char* body() { return reinterpret_cast<unsigned char*>(this + 1); }
@@ -42,7 +43,9 @@ struct Parcel : Submission {
   Block envelope;
   Request* sender = nullptr;  // synchronous: completes when this is matched
   Request* holder = nullptr;  // the probe that took it: in no list meanwhile
-  unsigned char* body() { return reinterpret_cast<unsigned char*>(this + 1); }
+  void* pages = nullptr;      // binding: the leased memory that is the body ...
+  unsigned char* leased = nullptr;  // ... and where it lies
+  unsigned char* body() { return leased ? leased : reinterpret_cast<unsigned char*>(this + 1); }
 };
 
 }  // namespace carillon

@@ -10,6 +10,7 @@ enum class PacketKind : uint8_t {
   eager = 1,  // the body follows the header
   offer = 2,  // the body lies in the sender's memory at `address`; claimed and pulled through the driver
   part = 3,   // a part of a claimed offer's body follows, from its byte `address` on; needs no credit, its place is there
+  lease = 4,  // an offer whose memory the receiver may map instead: a Loan (drivers/driver.h) follows the header
 };
 
 struct PacketHeader {

@@ -4,10 +4,6 @@
 
 namespace carillon {
 
-PacketHeader Engine::header_of(const Block* b) {
-  return {b->bytes, b->remote, b->tag, b->context, b->encoding, b->generation, b->slot, PacketKind::offer, 0, 0};
-}
-
 bool Engine::stands(const Block* b) const {
   if (!b->offer) return true;
   const Peer& p = peers_[b->source];
@@ -70,12 +66,8 @@ void Engine::claim(Request* r) {
   if (b->parcel) b->parcel->holder = nullptr;
   if (!b->offer) return take_waiting(r, b);
   Peer& p = peers_[b->source];
-  PacketHeader h = header_of(b);
   bool gone = p.ending != Ending::none;  // its body can come no more
-  if (!gone && p.driver->accept(p.port, {b->slot, b->generation}) == Accept::accepted) {
-    free_block(b);
-    return start_pull(r, static_cast<int32_t>(p.rank), h);
-  }
+  if (!gone && pull_block(r, b)) return;
   drop(b);
   complete(r, gone ? status_of(p) : Status::taken_back);
 }
@@ -97,15 +89,12 @@ void Engine::put_back(Request* r) {
 // A message that is here and in no list: to the first in line that it fits, else to its place among the unexpected.
 void Engine::line_up(Block* b) {
   while (Request* r = matcher_.find_posted(b->context, b->source, b->tag)) {
-    if (b->offer && r->takes == Takes::message && fits(r, b->bytes, b->encoding)) {
-      Peer& p = peers_[b->source];
-      PacketHeader h = header_of(b);
-      if (p.driver->accept(p.port, {b->slot, b->generation}) == Accept::revoked) return drop(b);
-      free_block(b);
-      withdraw(r);
-      return start_pull(r, static_cast<int32_t>(p.rank), h);
-    }
     withdraw(r);
+    if (b->offer && r->takes == Takes::message && fits(r, b->bytes, b->encoding)) {
+      if (pull_block(r, b)) return;
+      drop(b);
+      return match_or_post(r);  // back to its place in line
+    }
     if (r->takes == Takes::envelope) return hold(r, b);
     if (fits(r, b->bytes, b->encoding)) return take_waiting(r, b);
     describe(r, b->source, b->tag, b->encoding, b->bytes);

@@ -40,8 +40,9 @@ void Engine::receive(Peer& p) {
       copy_bytes(&h, packet, sizeof h);  // the peer may write to it meanwhile: from here on only the copy counts
       uint64_t body = bytes - sizeof h;
       sound = h.tag >= 0 && ((h.kind == PacketKind::eager && h.bytes == body && body <= limits_.most_eager_bytes) ||
-                             (h.kind == PacketKind::offer && body == 0 && h.bytes <= limits_.max_message &&
-                              h.slot < p.driver->capabilities.bodies && h.generation != 0) ||
+                             (((h.kind == PacketKind::offer && body == 0) ||
+                               (h.kind == PacketKind::lease && body == sizeof(Loan))) &&
+                              h.bytes <= limits_.max_message && h.slot < p.driver->capabilities.bodies && h.generation != 0) ||
                              (h.kind == PacketKind::part && h.bytes == body && take_part(p, h, packet + sizeof h)));
     }
     if (sound && h.kind == PacketKind::part) {
@@ -72,7 +73,7 @@ void Engine::receive(Peer& p) {
 // False: the pool is empty, the packet stays in its ring.
 bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
   int32_t source = static_cast<int32_t>(p.rank);
-  if (h.kind == PacketKind::offer && p.ending != Ending::none) return true;  // its body can come no more
+  if (h.kind != PacketKind::eager && p.ending != Ending::none) return true;  // its body can come no more
   Request* probe = nullptr;  // takes it, as if it were unexpected, in a block
   while (Request* r = matcher_.find_posted(h.context, source, h.tag)) {
     if (!fits(r, h.bytes, h.encoding)) {
@@ -93,7 +94,7 @@ bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
       return true;
     }
     withdraw(r);
-    start_pull(r, source, h);
+    start_pull(r, source, h, body);
     return true;
   }
   bool eager = h.kind == PacketKind::eager;
@@ -102,9 +103,11 @@ bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
     p.touched = true;
     return true;
   }
-  Block* b = pool_.allocate(eager ? h.bytes : 0);
+  uint64_t kept = eager ? h.bytes : h.kind == PacketKind::lease ? sizeof(Loan) : 0;
+  Block* b = pool_.allocate(kept);
   if (!b) return false;
   b->offer = !eager;
+  b->lent = h.kind == PacketKind::lease;
   b->bytes = h.bytes;
   b->remote = h.address;
   b->source = source;
@@ -113,7 +116,7 @@ bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
   b->encoding = h.encoding;
   b->slot = h.slot;
   b->generation = h.generation;
-  if (eager) copy_bytes(b->body(), body, h.bytes);
+  copy_bytes(b->body(), body, kept);
   b->arrival = matcher_.next_arrival();
   if (probe) {
     withdraw(probe);
@@ -163,7 +166,7 @@ void Engine::take_block(Request* r, Block* b) {
   if (b->parcel) {
     // Copied by the receiving thread when it settles, `into` shared memory too: it may be long.
     r->parcel = b->parcel;
-    r->storage = b->bytes <= inline_bytes ? Storage::in_record : Storage::block;
+    r->storage = b->bytes <= inline_bytes ? Storage::in_record : b->parcel->pages ? Storage::lease : Storage::block;
     if (r->storage == Storage::in_record) copy_bytes(r->inlined, b->parcel->body(), b->bytes);
     if (Request* sender = b->parcel->sender) {
       b->parcel->sender = nullptr;
@@ -203,11 +206,8 @@ void Engine::match_or_post(Request* r) {
     matcher_.remove_unexpected(b);
     if (!b->offer) return take_waiting(r, b);
     Peer& p = peers_[b->source];
-    PacketHeader h = header_of(b);
-    bool accepted = p.driver->accept(p.port, {b->slot, b->generation}) == Accept::accepted;
-    free_block(b);
-    if (accepted) return start_pull(r, static_cast<int32_t>(p.rank), h);
-    credit(p, bucket_of(h.context, h.tag), 0, 1);
+    if (pull_block(r, b)) return;
+    drop(b);
     p.driver->publish(p.port);
     p.touched = true;
   }
@@ -225,9 +225,22 @@ void Engine::match_or_post(Request* r) {
   if (any_stalled_) retry_ = true;  // what it waits for may be next in a stalled ring
 }
 
+// An offer that is in no list goes to a receive that is in none either. False: its sender has taken it back.
+bool Engine::pull_block(Request* r, Block* b) {
+  Peer& p = peers_[b->source];
+  PacketHeader h = {b->bytes, b->remote, b->tag, b->context, b->encoding, b->generation, b->slot,
+                    b->lent ? PacketKind::lease : PacketKind::offer, 0, 0};
+  unsigned char loan[sizeof(Loan)] = {};
+  if (b->lent) copy_bytes(loan, b->body(), sizeof loan);
+  if (p.driver->accept(p.port, {b->slot, b->generation}) != Accept::accepted) return false;
+  free_block(b);
+  start_pull(r, static_cast<int32_t>(p.rank), h, loan);
+  return true;
+}
+
 // ---- bodies that are pulled -----------------------------------------------------------------------------------------
 
-void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h) {
+void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h, const unsigned char* loan) {
   describe(r, source, h.tag, h.encoding, h.bytes);
   r->remote = h.address;
   r->slot = h.slot;
@@ -236,6 +249,8 @@ void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h) {
   r->running = r->scattered = false;
   r->state = RequestState::pulling;
   r->landing = r->memory ? r->memory : h.bytes <= inline_bytes ? r->inlined : nullptr;
+  r->lent = h.kind == PacketKind::lease && !r->landing && !r->list;
+  if (r->lent) copy_bytes(&r->loan, loan, sizeof r->loan);
   if (h.bytes == 0) {
     r->running = true;
     pulled(r, Pull::complete);
@@ -247,7 +262,7 @@ void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h) {
 
 Request* Engine::next_pull(uint64_t most) {
   for (Request* r = pulls_.first(); r; r = RequestList::next(r)) {
-    if (r->got_bytes > most) continue;
+    if (r->got_bytes > most && !r->lent) continue;  // mapping costs the same at any size
     pulls_.remove(r);
     r->running = true;
     return r;
@@ -267,7 +282,7 @@ void Engine::pulled(Request* r, Pull result) {
   }
   if (abandoned) {
     // Its thread has gone; for the sender that is as good as delivered. One that took it back meanwhile waits for an answer.
-    p.driver->finish(p.port, ticket, result == Pull::revoked ? Outcome::refused : Outcome::pulled);
+    p.driver->finish(p.port, ticket, result == Pull::revoked ? Outcome::refused : r->mapped ? Outcome::mapped : Outcome::pulled);
     credit(p, bucket_of(r->context, r->got_tag), 0, 1);
     p.driver->publish(p.port);
     p.touched = true;
@@ -284,9 +299,10 @@ void Engine::pulled(Request* r, Pull result) {
       return;
     case Pull::complete:
       r->storage = r->memory || r->scattered || r->got_bytes == 0 ? Storage::none
+                   : r->mapped                    ? Storage::lease
                    : r->got_bytes <= inline_bytes ? Storage::in_record
                                                   : Storage::stage;
-      p.driver->finish(p.port, ticket, Outcome::pulled);
+      p.driver->finish(p.port, ticket, r->mapped ? Outcome::mapped : Outcome::pulled);
       ++counters_.received;
       counters_.bytes_received += r->got_bytes;
       complete(r, Status::ok);

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "../drivers/driver.h"
 #include "envelope.h"
 #include "key_index.h"
 #include "list.h"
@@ -31,7 +32,7 @@ enum class Status : int32_t {
 };
 
 // Values are those of Storage in src/native.ts.
-enum class Storage : int32_t { none = 0, in_record = 1, block = 2, stage = 3 };
+enum class Storage : int32_t { none = 0, in_record = 1, block = 2, stage = 3, lease = 4 };
 
 enum class RequestState : uint8_t {
   idle,       // owned by its JavaScript thread, unknown to the core
@@ -76,6 +77,11 @@ struct Request : Submission {
   bool list = false;                // receive: capacity for contents_of the message, not for the bytes on the wire
   void* owned = nullptr;            // binding: memory to free with the request (receive with a list: its Scatter)
   uint64_t owned_bytes = 0;         // its size
+  void* pages = nullptr;            // binding: leased memory that is handed over with it ...
+  void* used_pages = nullptr;       // binding: ... or that it reads or writes and that must stay meanwhile
+  bool lent = false;                // send: `loan` goes with an offer. receive: the body may be mapped by it
+  bool mapped = false;              // the receiver has the memory itself instead of a copy
+  Loan loan = {};
 
   // Matching and transfer.
   Link<Request> link;               // all posted receives in line, peer's line, pull queue, pushes or incoming

@@ -69,8 +69,8 @@ void Engine::stop_asking(Peer& p) {
 
 // Writes the packet of a request that waits in line. False: there is no room for it, or no offer word.
 bool Engine::put(Peer& p, Request* r, Leave how, uint32_t passed) {
-  bool eager = how == Leave::eager;
-  uint64_t body = eager ? r->bytes : 0;
+  bool eager = how == Leave::eager, lent = !eager && r->lent;
+  uint64_t body = eager ? r->bytes : lent ? sizeof(Loan) : 0;
   uint32_t bucket = bucket_of(r->context, r->tag);
   auto* packet = static_cast<unsigned char*>(p.driver->claim(p.port, static_cast<uint32_t>(sizeof(PacketHeader) + body)));
   Ticket ticket = {0, 0};
@@ -82,10 +82,10 @@ bool Engine::put(Peer& p, Request* r, Leave how, uint32_t passed) {
                                               r->encoding,
                                               ticket.generation,
                                               ticket.slot,
-                                              eager ? PacketKind::eager : PacketKind::offer,
+                                              eager ? PacketKind::eager : lent ? PacketKind::lease : PacketKind::offer,
                                               0,
                                               passed};
-  copy_bytes(packet + sizeof(PacketHeader), r->memory, body);
+  copy_bytes(packet + sizeof(PacketHeader), lent ? reinterpret_cast<const unsigned char*>(&r->loan) : r->memory, body);
   p.driver->commit(p.port);
   p.credit.spend(bucket, eager ? charge_of(body) : 0);
   p.touched = true;
@@ -184,6 +184,10 @@ bool Engine::outcomes(Peer& p) {
     }
     switch (outcome) {
       case Outcome::pulled: complete(r, Status::ok); break;
+      case Outcome::mapped:
+        r->mapped = r->lent;
+        complete(r, r->lent ? Status::ok : Status::peer_protocol);
+        break;
       case Outcome::failed: complete(r, Status::unreadable); break;
       case Outcome::refused:
         complete(r, r->state == RequestState::revoking ? Status::cancelled : Status::peer_protocol);

@@ -38,7 +38,8 @@ enum class Outcome : uint8_t {
   pulled = 1,
   refused = 2,
   failed = 3,
-  push = 4,  // send the body in packets; another outcome follows
+  push = 4,    // send the body in packets; another outcome follows
+  mapped = 5,  // the receiver has the leased memory itself
 };
 
 constexpr uint32_t board_words = 96;
@@ -47,6 +48,22 @@ struct Ticket {
   uint16_t slot;
   uint32_t generation;
 };
+
+constexpr uint32_t max_loans = 256;    // leases that may be out at one peer
+constexpr uint32_t max_regions = 256;  // of a rank's leased memory, that its peers may keep mapped
+
+// Memory that a sender lends for a body, for a receiver that can map it. Made and read outside the core (leases/leases.h);
+// the core and the drivers only carry it.
+struct Loan {
+  uint64_t inode;       // of the memory, which is a file without a name
+  uint64_t bytes;       // its size
+  int32_t descriptor;   // its number in the sender's process
+  uint32_t generation;  // of the loan word
+  uint16_t slot;        // which of the pair's loan words says that it came back
+  uint16_t region;      // which of the sender's region words says that the memory lives on
+  uint32_t unused;
+};
+static_assert(sizeof(Loan) == 32);
 
 // One connected peer. Drivers extend it; what the core reads on its hot path is data here, not a call.
 struct Port {
@@ -59,6 +76,11 @@ struct Port {
   const std::atomic<uint32_t>* closed = nullptr;
   // What the peer holds for us at most, as it said when it formatted its memory; checked by connect.
   uint64_t quota_bytes = 0, quota_envelopes = 0;
+  // Leased memory; null: this driver cannot hand it over. By slot of a loan the generation that came back last: from us to
+  // the peer, and from the peer to us. By region the inode of memory of the peer's that lives, or 0.
+  std::atomic<uint32_t>* returned = nullptr;
+  const std::atomic<uint32_t>* came_back = nullptr;
+  const std::atomic<uint64_t>* regions = nullptr;
   // The peer wrote what no driver writes: nothing can be sent or received any more.
   bool broken = false;
 };

@@ -245,7 +245,7 @@ Accept accept(Port* port, Ticket ticket) {
 Pull pull(Port* port, Ticket ticket, uint64_t remote, unsigned char* local, uint64_t bytes, uint64_t* done) {
   constexpr uint64_t chunk = 256 * 1024;
   ShmPort* p = self(port);
-  if (!p->reads.load(std::memory_order_relaxed)) return Pull::forbidden;
+  if (*done < bytes && !p->reads.load(std::memory_order_relaxed)) return Pull::forbidden;
   uint64_t part = bytes - *done < chunk ? bytes - *done : chunk;
   CopyResult copied = CopyResult::ok;
   if (part > 0) {
@@ -315,6 +315,9 @@ bool connect(ShmPort* port, unsigned char* own, const unsigned char* peer, size_
   port->ring_out = out + round_up(sizeof(Lane), page);
   port->ring_in = in + round_up(sizeof(Lane), page);
   port->ring_bytes = mine->ring_bytes;
+  port->returned = port->mine->returned;
+  port->came_back = port->theirs->returned;
+  port->regions = theirs->region;
   return true;
 }
 

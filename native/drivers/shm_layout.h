@@ -16,6 +16,7 @@ constexpr size_t page = 4096;
 constexpr uint32_t slots = 256;     // offers open to one peer
 constexpr uint32_t outcomes = 1024;  // at most three a slot: push, the end, and see accept() in shm.cc
 
+
 // First page of a segment.
 struct Header {
   uint64_t magic;
@@ -24,6 +25,7 @@ struct Header {
   alignas(64) std::atomic<uint64_t> attention;
   alignas(64) std::atomic<uint32_t> closed;     // 1: this rank has said goodbye
   alignas(64) std::atomic<uint32_t> processor;  // where this rank last sent from
+  alignas(64) std::atomic<uint64_t> region[max_regions];  // leased memory of this rank that lives: its inode, or 0
 };
 
 // What the owner writes for one peer. Sender's words and receiver's words are the two halves of two directions.
@@ -40,7 +42,10 @@ struct Lane {
   alignas(64) std::atomic<uint64_t> outcome[outcomes];  // generation << 32 | slot << 8 | Outcome
   std::atomic<uint64_t> offer[slots];         // as sender: generation << 2 | OfferState
   std::atomic<uint64_t> claim[slots];         // as receiver: generation << 2 | 1
+  std::atomic<uint32_t> returned[max_loans];      // as receiver: generation of the lease given back last
 };
+
+static_assert(sizeof(Header) <= page);
 
 enum OfferState : uint64_t { free = 0, offered = 1, revoked = 2 };
 

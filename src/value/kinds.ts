@@ -54,6 +54,11 @@ export function kindOf(view: ArrayBufferView): number {
   return kind;
 }
 
+/** Bytes an element of what this constructor makes; undefined if it is no kind of view. */
+export function bytesPerElement(type: unknown): number | undefined {
+  return KINDS.find(({ make }) => make !== undefined && make === type)?.bytes;
+}
+
 /**
  * A view of this kind over these bytes: the same memory where alignment allows, a copy otherwise.
  * @throws CarillonError ERR_CARILLON_DATA_DECODE

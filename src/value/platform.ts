@@ -1,7 +1,9 @@
 // Finds objects of the platform (Blob, URL, streams, …) inside a value. Their contents live outside JavaScript or in
-// private fields, so that V8's serializer would turn them silently into empty objects.
+// private fields, so that V8's serializer would turn them silently into empty objects. A lease is one of them: it is handed over
+// when it is what is sent, not inside a value.
 // Not responsible for what V8 itself refuses: functions, symbols, promises, native handles.
 import { CarillonError } from "../errors.js";
+import { Lease } from "../lease.js";
 
 type Home = () => object;
 const global: Home = () => globalThis;
@@ -86,7 +88,7 @@ function platformClass(prototype: object): string | false {
 function judge(prototype: object): string | false {
   for (let link: object | null = prototype; link !== null; link = Object.getPrototypeOf(link)) {
     const candidate: unknown = link.constructor;
-    if (typeof candidate === "function" && isOfPlatform(candidate)) return candidate.name;
+    if (typeof candidate === "function" && (candidate === Lease || isOfPlatform(candidate))) return candidate.name;
   }
   return false;
 }

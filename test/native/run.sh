@@ -1,5 +1,5 @@
 #!/bin/sh
-# The native tests, without Node: parts of the engine, bootstrap, the same with real threads under ThreadSanitizer,
+# The native tests, without Node: parts of the engine, bootstrap, leases, the same with real threads under ThreadSanitizer,
 # CARILLON_KILLS (500) real ranks killed as they talk, the simulator for CARILLON_SIM_SECONDS (60), and what the engine's
 # object may contain. Ends with "N passed, M failed".
 set -u
@@ -51,6 +51,8 @@ tsan="$common -O1 -fsanitize=thread"
   echo "$CXX $asan test/native/engine_*.cc native/engine_unit.cc -o $folder/engine_test"
   echo "$CXX $tsan test/native/engine_*.cc native/engine_unit.cc -o $folder/engine_tsan"
   echo "$CXX $common -O1 -fsanitize=address,undefined -fno-sanitize-recover=all test/native/bootstrap_test.cc native/bootstrap/*.cc -o $folder/bootstrap_test"
+  echo "$CXX $asan test/native/leases_test.cc native/leases/*.cc native/bootstrap/segment.cc -o $folder/leases_test"
+  echo "$CXX $tsan test/native/leases_test.cc native/leases/*.cc native/bootstrap/segment.cc -o $folder/leases_tsan"
 } | xargs -P "$(nproc)" -I{} sh -c '{}' >"$folder/build.log" 2>&1
 report $? "everything compiles"
 [ -s "$folder/build.log" ] && cat "$folder/build.log"
@@ -62,8 +64,10 @@ report $? "the ranks to be killed compile"
 
 run engine_test "$folder/engine_test"
 run bootstrap_test "$folder/bootstrap_test"
+run leases_test "$folder/leases_test"
 TSAN_OPTIONS=halt_on_error=1 run engine_tsan "$folder/engine_tsan" threads
 run kill_test "$folder/kill_test" --kills "${CARILLON_KILLS:-500}"
+TSAN_OPTIONS=halt_on_error=1 run leases_tsan "$folder/leases_tsan" threads
 seconds=${CARILLON_SIM_SECONDS:-60}
 "$folder/sim" --seconds "$seconds" >"$folder/sim.log" 2>&1
 cat "$folder/sim.log"

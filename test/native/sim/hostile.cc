@@ -47,18 +47,20 @@ void run_hostile(void* argument) {
       case 9: header->attention.store(r.chance(300) ? odd() : r.below(1000)); break;
       case 10: {  // a packet that is nearly right
         uint32_t offset = static_cast<uint32_t>(head % w.ring_bytes) & ~63u;
-        uint32_t body = r.chance(500) ? 0 : r.below(w.limits.eager_bytes + 40);
+        uint32_t body = r.chance(400) ? 0 : r.chance(200) ? sizeof(Loan) : r.below(w.limits.eager_bytes + 40);
         uint32_t frame[2] = {static_cast<uint32_t>(shm::round_up(8 + sizeof(PacketHeader) + body, 64)),
                              static_cast<uint32_t>(sizeof(PacketHeader) + body)};
         if (r.chance(100)) frame[r.below(2)] = static_cast<uint32_t>(odd());
         if (r.chance(100)) frame[1] = 0xffffffff;
         PacketHeader h = {body, reinterpret_cast<uint64_t>(p.arena) + r.below(1000), static_cast<int32_t>(r.below(3)), r.below(2),
                           r.below(50), 1 + r.below(3), static_cast<uint16_t>(r.below(r.chance(100) ? 70000 : 8)),
-                          static_cast<PacketKind>(r.chance(900) ? 1 + (body == 0) : r.below(5)), 0, r.below(3)};
-        if (h.kind == PacketKind::offer) h.bytes = r.chance(100) ? odd() : r.below(5000);
+                          static_cast<PacketKind>(r.chance(900) ? 1 + (body == 0) : r.below(6)), 0, r.below(3)};
+        if (body == sizeof(Loan) && r.chance(700)) h.kind = PacketKind::lease;
+        bool offer = h.kind == PacketKind::offer || h.kind == PacketKind::lease;
+        if (offer) h.bytes = r.chance(100) ? odd() : r.below(5000);
         if (r.chance(50)) h.tag = -5;
         if (r.chance(50)) h.address = odd();
-        if (h.kind == PacketKind::offer && r.chance(700))
+        if (offer && r.chance(700))
           lane->offer[h.slot % shm::slots].store(uint64_t{h.generation} << 2 | shm::offered);
         if (offset + sizeof frame + sizeof h <= w.ring_bytes) {
           memcpy(ring + offset, frame, sizeof frame);

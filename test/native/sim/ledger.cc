@@ -277,7 +277,7 @@ void check_idle() {
         PacketHeader h;
         memcpy(&h, packet, sizeof h);
         Request* r = EngineAccess::matcher(e).find_posted(h.context, k, h.tag);
-        if (r && r->takes == Takes::message && (h.bytes > r->bytes || r->memory || h.bytes <= inline_bytes || h.kind == PacketKind::offer))
+        if (r && r->takes == Takes::message && (h.bytes > r->bytes || r->memory || h.bytes <= inline_bytes || h.kind != PacketKind::eager))
           return fail("process %d: a message from %d stays in its ring although a receive for it is posted", i, k);
       }
       if (peer.stalled && !w.small_pool && !anybody_hostile())

@@ -112,6 +112,7 @@ void send(Thread& t) {
   q.encoding = m->id;
   q.memory = body;
   q.bytes = bytes;
+  q.lent = r.chance(300);
   ++t.outstanding_sends;
   engine.submit(&q, t.queue);
   after_leave(t);
@@ -306,7 +307,8 @@ bool consume(Thread& t, Operation* o, const uint32_t* record) {
         break;
       case Storage::in_record: body = reinterpret_cast<const unsigned char*>(record + queue_layout::inlined); break;
       case Storage::block: body = r.parcel ? r.parcel->body() : r.block->body(); break;
-      case Storage::stage: body = r.stage; break;
+      case Storage::stage:
+      case Storage::lease: body = r.stage; break;
       default: fail("storage %u", record[5]);
     }
     if (bytes > r.bytes) fail("%lu bytes in a receive of %lu", bytes, r.bytes);

@@ -1,0 +1,155 @@
+// ArrayBuffers over leased pages; see lease.h. The functions `allocate` and `release` of src/native.ts.
+#include "lease.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <new>
+
+#include "environment.h"
+#include "operations.h"
+
+namespace carillon {
+
+using leases::Pages;
+
+// What an ArrayBuffer's finalizer finds. It runs on the ArrayBuffer's thread, after everything else has let go, perhaps
+// long after the pages were sent or released, and perhaps after the environment.
+struct Holding {
+  const void* base;
+  Pages* pages;            // null: sent or released
+  Holdings* table;         // null: not in it
+  Holding* next = nullptr;
+};
+
+namespace {
+
+Holding** bin_of(Holdings* table, const void* base) {
+  return &table->bins[reinterpret_cast<uintptr_t>(base) / 4096 % Holdings::kBins];
+}
+
+void unlink(Holding* holding) {
+  if (!holding->table) return;
+  Holding** place = bin_of(holding->table, holding->base);
+  while (*place != holding) place = &(*place)->next;
+  *place = holding->next;
+  holding->table = nullptr;
+}
+
+void finalize(napi_env, void*, void* hint) {
+  auto* holding = static_cast<Holding*>(hint);
+  unlink(holding);
+  if (holding->pages) holding->pages->home->release(holding->pages);
+  delete holding;
+}
+
+// The ArrayBuffer of a view, and where its memory begins.
+bool buffer_of(napi_env env, napi_value view, napi_value* buffer, unsigned char** base) {
+  napi_typedarray_type type;
+  size_t length, offset;
+  void* data;
+  if (napi_get_typedarray_info(env, view, &type, &length, &data, buffer, &offset) != napi_ok &&
+      napi_get_dataview_info(env, view, &length, &data, buffer, &offset) != napi_ok)
+    return false;
+  *base = static_cast<unsigned char*>(data) - offset;
+  return true;
+}
+
+Holding* holding_at(Environment* e, const void* base) {
+  for (Holding* h = *bin_of(&e->holdings, base); h; h = h->next)
+    if (h->base == base && h->pages) return h;
+  return nullptr;
+}
+
+napi_value allocate(napi_env env, napi_callback_info info) {
+  napi_value argument, result;
+  size_t given = 1;
+  int64_t bytes;
+  Environment* e = environment_of(env);
+  if (!e || !e->rank || napi_get_cb_info(env, info, &given, &argument, nullptr, nullptr) != napi_ok || given != 1 ||
+      napi_get_value_int64(env, argument, &bytes) != napi_ok || bytes <= 0) {
+    napi_throw_error(env, "ERR_CARILLON_INTERNAL", "allocate");
+    return nullptr;
+  }
+  Pages* pages = e->rank->leases->allocate(static_cast<uint64_t>(bytes));
+  if (!pages) {
+    napi_create_string_utf8(env, strerror(errno), NAPI_AUTO_LENGTH, &result);
+    return result;
+  }
+  if (napi_value buffer = hold_pages(e, pages, static_cast<uint64_t>(bytes))) return buffer;
+  pages->home->release(pages);
+  napi_create_string_utf8(env, "this runtime allows no external memory", NAPI_AUTO_LENGTH, &result);
+  return result;
+}
+
+napi_value release(napi_env env, napi_callback_info info) {
+  napi_value view;
+  size_t given = 1;
+  Environment* e = environment_of(env);
+  if (!e || napi_get_cb_info(env, info, &given, &view, nullptr, nullptr) != napi_ok || given != 1) {
+    napi_throw_error(env, "ERR_CARILLON_INTERNAL", "release");
+    return nullptr;
+  }
+  if (Pages* pages = detach_pages(e, view)) pages->home->release(pages);
+  return nullptr;
+}
+
+}  // namespace
+
+napi_value hold_pages(Environment* e, Pages* pages, uint64_t bytes) {
+  auto* holding = new (std::nothrow) Holding{pages->memory.base, pages, &e->holdings};
+  if (!holding) return nullptr;
+  napi_value buffer;
+  if (napi_create_external_arraybuffer(e->env, pages->memory.base, bytes, finalize, holding, &buffer) != napi_ok) {
+    delete holding;
+    return nullptr;
+  }
+  Holding** bin = bin_of(&e->holdings, holding->base);
+  holding->next = *bin;
+  *bin = holding;
+  return buffer;
+}
+
+Pages* pages_under(Environment* e, napi_value view) {
+  napi_value buffer;
+  unsigned char* base;
+  if (!buffer_of(e->env, view, &buffer, &base)) return nullptr;
+  Holding* holding = holding_at(e, base);
+  return holding ? holding->pages : nullptr;
+}
+
+Pages* detach_pages(Environment* e, napi_value view) {
+  napi_value buffer;
+  unsigned char* base;
+  if (!buffer_of(e->env, view, &buffer, &base)) return nullptr;
+  // A buffer that was transferred is empty, and whoever has its memory now is not known here: the finalizer is.
+  Holding* holding = base ? holding_at(e, base) : nullptr;
+  if (napi_detach_arraybuffer(e->env, buffer) != napi_ok || !holding) return nullptr;
+  unlink(holding);
+  Pages* pages = holding->pages;
+  holding->pages = nullptr;
+  return pages;
+}
+
+void forget_holdings(Environment* e) {
+  for (Holding*& bin : e->holdings.bins)
+    while (Holding* holding = bin) {
+      bin = holding->next;
+      holding->table = nullptr;
+    }
+}
+
+void define_leases(napi_env env, napi_value exports) {
+  const struct {
+    const char* name;
+    napi_callback function;
+  } functions[] = {{"allocate", allocate}, {"release", release}};
+  for (const auto& f : functions) {
+    napi_value function;
+    napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.function, nullptr, &function);
+    napi_set_named_property(env, exports, f.name, function);
+  }
+}
+
+}  // namespace carillon

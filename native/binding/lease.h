@@ -1,0 +1,44 @@
+// Leased memory as JavaScript has it: ArrayBuffers over pages, what holds them meanwhile, and their detaching.
+// Responsible for an ArrayBuffer never outliving its pages, whoever releases, sends, closes or collects; not for whose the
+// pages are (leases/leases.h). Used by the environment's own thread only, except where said.
+#pragma once
+
+#include <node_api.h>
+
+#include "../core/request.h"
+#include "../drivers/driver.h"
+#include "../leases/leases.h"
+
+namespace carillon {
+
+struct Environment;
+struct Rank;
+struct Holding;
+
+// The ArrayBuffers of one thread that lie over leased pages, by where they begin.
+struct Holdings {
+  static constexpr uint32_t kBins = 256;
+  Holding* bins[kBins] = {};
+};
+
+// An ArrayBuffer over the first `bytes` of these pages, which are its from now on. Null: JavaScript cannot have one, and
+// the pages are still the caller's.
+napi_value hold_pages(Environment*, leases::Pages*, uint64_t bytes);
+// The leased pages under this view, or null.
+leases::Pages* pages_under(Environment*, napi_value view);
+// Detaches the buffer of this view; its pages, if it has any, are the caller's.
+leases::Pages* detach_pages(Environment*, napi_value view);
+// The thread ends: what its ArrayBuffers hold is given back when the runtime lets go of them.
+void forget_holdings(Environment*);
+
+// A request that reads or writes leased memory keeps it until it is freed.
+void use_pages(Request*, leases::Pages*);
+// A request is freed: what becomes of the pages it handed over, received or used.
+void settle_pages(Request*);
+// Any thread. A message to oneself, with the pages it carries.
+void free_parcel(Parcel*);
+
+// Any thread, outside the guard: maps the body of a request that was taken for it. Pull::more: it cannot be mapped, copy it.
+Pull map_body(Rank*, Request*);
+
+}  // namespace carillon

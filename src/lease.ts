@@ -1,0 +1,112 @@
+// A lease: memory of this rank that its peers can map, so that sending it costs the same at any size.
+// Responsible for whose it is: the program's until it is sent or released, detached from then on. Not responsible for the
+// memory itself (native/leases) nor for sending (communicator.ts).
+import { inspect } from "node:util";
+import { CarillonError } from "./errors.js";
+import { native } from "./native.js";
+import { bytesPerElement } from "./value/kinds.js";
+
+/** A typed array's constructor, or DataView. */
+export interface LeaseType<T extends ArrayBufferView> {
+  readonly name: string;
+  new (buffer: ArrayBuffer, byteOffset?: number, length?: number): T;
+}
+
+/** ArrayBuffers of leases, which native code may read and write at any time: it holds the memory as long as it does. */
+const leased = new WeakSet<ArrayBufferLike>();
+let any = false;
+
+/** @internal Whether native code may use this memory from any thread until a request settles. */
+export function isLeased(buffer: ArrayBufferLike): boolean {
+  return any && leased.has(buffer);
+}
+
+export class Lease<T extends ArrayBufferView = Uint8Array<ArrayBuffer>> {
+  readonly #data: T;
+  #gone: "sent" | "released" | undefined;
+
+  /** @internal Leases come from `world.allocate`. */
+  constructor(data: T) {
+    this.#data = data;
+  }
+
+  /** The memory. Detached, with no elements, once the lease was sent or released. */
+  get data(): T {
+    return this.#data;
+  }
+
+  /** The memory under `data`. */
+  get buffer(): ArrayBuffer {
+    return this.#data.buffer as ArrayBuffer;
+  }
+
+  /** Its size; 0 once the lease was sent or released. */
+  get byteLength(): number {
+    return this.#gone ? 0 : this.#data.byteLength;
+  }
+
+  /** Whether it was sent or released: there is nothing to use any more. */
+  get released(): boolean {
+    return this.#gone !== undefined;
+  }
+
+  /**
+   * Gives the memory back and detaches `data`. Requests that still use the memory keep it until they settle. Does nothing when
+   * the lease was sent or released before. A lease that is forgotten is released when it is collected.
+   */
+  release(): void {
+    if (this.#gone) return;
+    this.#gone = "released";
+    native().release(this.#data);
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  /**
+   * @internal The memory, for a request.
+   * @throws CarillonError ERR_CARILLON_LEASE_RELEASED
+   */
+  memory(what: string): T {
+    if (!this.#gone) return this.#data;
+    throw new CarillonError("ERR_CARILLON_LEASE_RELEASED", `${what}: the lease was ${this.#gone}, its memory is gone`);
+  }
+
+  /** @internal Native code has detached it. */
+  sent(): void {
+    this.#gone = "sent";
+  }
+
+  [inspect.custom](): string {
+    if (!(#data in this)) return "Lease {}"; // the prototype
+    return `Lease { ${this.#gone ?? `${(this.#data as { length?: number }).length ?? this.#data.byteLength} of ${this.#data.constructor.name}`} }`;
+  }
+}
+
+/** @internal `length` elements of `type`, of whatever content. */
+export function allocate<T extends ArrayBufferView>(length: number, type: LeaseType<T>): Lease<T> {
+  const bytes = bytesPerElement(type);
+  if (bytes === undefined) {
+    throw new CarillonError(
+      "ERR_CARILLON_INVALID_ARGUMENT",
+      `a lease is of a typed array or DataView, not ${inspect(type)}`,
+    );
+  }
+  const most = native().maxMessageBytes / bytes;
+  if (!Number.isInteger(length) || length < 0 || length > most) {
+    const message = `a lease has from 0 to ${most} elements of ${type.name}, not ${inspect(length)}`;
+    throw new CarillonError("ERR_CARILLON_INVALID_ARGUMENT", message);
+  }
+  // Nothing to share: an ordinary buffer, which is detached like any other.
+  const buffer = length === 0 ? new ArrayBuffer(0) : native().allocate(length * bytes);
+  if (typeof buffer === "string") {
+    throw new CarillonError(
+      "ERR_CARILLON_OUT_OF_MEMORY",
+      `a lease of ${length * bytes} bytes cannot be had: ${buffer}`,
+    );
+  }
+  leased.add(buffer);
+  any = true;
+  return new Lease(new type(buffer, 0, length));
+}
