@@ -55,6 +55,7 @@ int main(int argc, char** argv) {
       ring(0);
     }
   }
-  serve(child, pass, NULL, NULL);
+  ready(child, 0);
+  serve(&(struct steps){.pass = pass});
   return 0;
 }

@@ -2,8 +2,8 @@
 // only Carillon answers (reaction, idle).
 import { fileURLToPath } from "node:url";
 import { native } from "../../src/native.js";
-import type { Peer } from "../harness/peer.js";
-import { type Placement, placed } from "../harness/placement.js";
+import type { Peer, Session } from "../harness/peer.js";
+import { type Placement, pinMainThreads, placed } from "../harness/placement.js";
 import { LineProcess } from "../harness/process.js";
 import { openSession } from "../harness/session.js";
 
@@ -24,15 +24,39 @@ export interface RanksOptions {
   readonly roles?: readonly string[];
 }
 
-export const carillon = (wait: Wait): Peer => ({
+/** Where one-way messages come from and where they are received: the `${source}-${target}` of carillon-flow-program. */
+export type Memory = "shared-shared" | "ordinary-ordinary" | "shared-ordinary" | "shared-new";
+
+export const waitName = (wait: Wait) => (wait === "adaptive" ? "carillon" : `carillon, wait: "${wait}"`);
+
+/** Two ranks that exchange the workloads of `program`. */
+export const carillon = (wait: Wait, program = "carillon-program.js"): Peer => ({
   id: `carillon-${wait}`,
-  name: wait === "adaptive" ? "carillon" : `carillon, wait: "${wait}"`,
-  async start(placement) {
-    const ranks = startRanks({ size: 2, wait, program: "carillon-program.js", placement });
-    const [initiator, partner] = ranks.processes as [LineProcess, LineProcess];
-    return openSession([initiator, partner], ranks.closeHub);
-  },
+  name: waitName(wait),
+  start: (placement) => startPair({ size: 2, wait, program, placement }),
 });
+
+/** One way, between kinds of memory; by default those that need no copy on the way. */
+export const carillonFlow = (wait: Wait, memory: Memory = "shared-shared", id = `carillon-${wait}`): Peer => ({
+  id,
+  name: memory === "shared-shared" ? waitName(wait) : `carillon, ${MEMORY_NAMES[memory]}`,
+  start: (placement) =>
+    startPair({ size: 2, wait, program: "carillon-flow-program.js", placement, env: { BENCH_MEMORY: memory } }),
+});
+
+const MEMORY_NAMES = {
+  "ordinary-ordinary": "ordinary → ordinary memory",
+  "shared-ordinary": "shared → ordinary memory",
+  "shared-new": "shared → handed over",
+} as const;
+
+async function startPair(options: RanksOptions): Promise<Session> {
+  const ranks = startRanks(options);
+  const [initiator, partner] = ranks.processes as [LineProcess, LineProcess];
+  const session = await openSession([initiator, partner], ranks.closeHub);
+  pinMainThreads(options.placement, session.pids);
+  return session;
+}
 
 /** Starts the processes of a world. @throws CarillonError if there is no native addon */
 export function startRanks(options: RanksOptions): Ranks & { closeHub: () => void } {
