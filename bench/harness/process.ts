@@ -111,9 +111,9 @@ export class LineProcess {
     this.#waiting = undefined;
   }
 
-  /** The line of stderr that names the error, or the last one. */
+  /** The line of stderr that names the error, or the last one that has a word in it. */
   #lastWords(): string {
-    const lines = this.#stderr.split("\n").filter((line) => line.trim() !== "");
+    const lines = this.#stderr.split("\n").filter((line) => /\w/.test(line));
     const words = lines.find((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1);
     return words === undefined ? "" : `: ${words.trim()}`;
   }

@@ -2,7 +2,6 @@
 // Both sides sleep in epoll_wait, like an event loop with nothing to do.
 #include "harness.h"
 
-#include <errno.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>

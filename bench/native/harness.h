@@ -2,6 +2,7 @@
 // Each program is two processes (memcpy: one), the initiator and a partner; the initiator answers on stdout.
 #pragma once
 #define _GNU_SOURCE
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -21,7 +22,7 @@ static inline uint64_t now_ns(void) {
 }
 
 static inline void fail(const char* what) {
-  perror(what);
+  fprintf(stderr, "Error: %s: %s\n", what, strerror(errno));
   exit(1);
 }
 

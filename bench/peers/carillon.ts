@@ -18,6 +18,8 @@ export interface RanksOptions {
   readonly size: number;
   readonly wait: Wait;
   readonly program: string;
+  /** Words after it. */
+  readonly args?: readonly string[];
   readonly placement?: Placement;
   readonly env?: Readonly<Record<string, string>>;
   /** BENCH_ROLE of each rank. */
@@ -77,7 +79,7 @@ export function startRanks(options: RanksOptions): Ranks & { closeHub: () => voi
       CARILLON_JOB: hub.address,
       CARILLON_WAIT: wait,
     };
-    const command = placed(placement, rank === 0 ? 0 : 1, [process.execPath, path]);
+    const command = placed(placement, rank === 0 ? 0 : 1, [process.execPath, path, ...(options.args ?? [])]);
     return new LineProcess(command, {
       env,
       onEnd: (code) => {

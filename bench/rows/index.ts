@@ -3,9 +3,11 @@ import { type Placement, placements } from "../harness/placement.js";
 import type { Row } from "../harness/row.js";
 import { peers } from "../peers/index.js";
 import { idle } from "./idle.js";
+import { matchDepth } from "./match-depth.js";
 import { overlaps } from "./overlap.js";
 import { messageRate, oneWay, roundTrip } from "./passing.js";
 import { reaction } from "./reaction.js";
+import { scale } from "./scale.js";
 
 const MEBIBYTE = 2 ** 20;
 const SIZES = [
@@ -110,6 +112,8 @@ export function rows(folder: string): Row[] {
     ...overlaps([peer.adaptive, peer.socket, peer.zeromq, peer.mpich, peer.openMpi]),
     ...at((placement) => reaction("timer", placement)),
     ...at((placement) => reaction("socket", placement)),
+    ...matchDepth,
     idle,
+    scale,
   ];
 }

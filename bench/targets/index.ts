@@ -2,6 +2,7 @@
 import type { Target } from "../harness/verdict.js";
 import { latency } from "./latency.js";
 import { overlap } from "./overlap.js";
+import { scale } from "./scale.js";
 import { throughput } from "./throughput.js";
 
-export const targets: readonly Target[] = [...latency, ...throughput, ...overlap];
+export const targets: readonly Target[] = [...latency, ...throughput, ...overlap, ...scale];
