@@ -1,6 +1,6 @@
 // One of many processes that show what a rank costs. The first word of the command line says how far it goes: `bare` imports
-// nothing of Carillon, `import` imports it, `join` joins; then it waits, and ranks answer `alltoall BYTES`: everyone sends to
-// everyone, and each says when it began and when it had everything.
+// nothing of Carillon, `import` imports it, `join` joins; then it waits, and ranks answer `alltoall BYTES RANKS`: everyone sends
+// to everyone, and each says when it began and when it had everything. A world of one sends as many messages to itself.
 import { answer, onCommand } from "./serve.js";
 
 const stage = process.argv[2];
@@ -9,16 +9,15 @@ const world = stage === "join" ? await carillon?.World.join() : undefined;
 answer("ready");
 let turn = 0;
 
-onCommand(async ([, number]) => {
+onCommand(async ([, number, size]) => {
   if (world === undefined) throw new Error("this process has joined no world");
   const bytes = Number(number);
   const tag = turn++;
   const start = process.hrtime.bigint();
-  const others = Array.from({ length: world.size }, (_, rank) => rank).filter((rank) => rank !== world.rank);
-  const received = others.map((source) => world.recv({ source, tag }));
   // Each begins with its neighbour, or all of them would fall upon rank 0.
-  const sent = others.map((_, i) => {
-    const dest = (world.rank + 1 + i) % world.size;
+  const others = Array.from({ length: Number(size) - 1 }, (_, i) => (world.rank + 1 + i) % world.size);
+  const received = others.map((source) => world.recv({ source, tag }));
+  const sent = others.map((dest) => {
     return world.send(new Uint8Array(bytes).fill(fill(world.rank, dest)), { dest, tag });
   });
   for (const { source, data } of await Promise.all(received)) {

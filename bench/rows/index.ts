@@ -3,6 +3,7 @@ import { type Placement, placements } from "../harness/placement.js";
 import type { Row } from "../harness/row.js";
 import { peers } from "../peers/index.js";
 import { idle } from "./idle.js";
+import { leases } from "./lease.js";
 import { matchDepth } from "./match-depth.js";
 import { overlaps } from "./overlap.js";
 import { messageRate, oneWay, roundTrip } from "./passing.js";
@@ -109,6 +110,7 @@ export function rows(folder: string): Row[] {
       // Where the processes run is asked for one size; what it does to the others is the same.
       (size.thorough ? everywhere.slice(0, 1) : everywhere).map((placement) => bandwidth(size, placement)),
     ),
+    ...leases(),
     ...overlaps([peer.adaptive, peer.socket, peer.zeromq, peer.mpich, peer.openMpi]),
     ...at((placement) => reaction("timer", placement)),
     ...at((placement) => reaction("socket", placement)),

@@ -12,10 +12,15 @@ const SIZES = [2, 8, 32, 64] as const;
 const REPETITIONS = 3;
 const ALL_TO_ALL_TURNS = 5;
 const ALL_TO_ALL_BYTES = 1_024;
+/** Of fewer, what a heap happens to have would be most of the figure. */
+const FEWEST_PAIRS = 400;
 const PROGRAM = "scale-program.js";
 
 /** How far the processes of a group go: nothing of Carillon, its import, worlds of one, one world. */
 type Stage = "bare" | "import" | "alone" | "join";
+
+/** Of every process of every repetition. */
+type Memories = Record<"bare" | "alone" | "aloneUsed" | "joined" | "joinedUsed", Memory[]>;
 
 interface Group {
   readonly processes: readonly LineProcess[];
@@ -27,7 +32,7 @@ export const sizePeer = (size: number): string => `ranks-${size}`;
 export const scale: Row = {
   id: "scale",
   title: "A world of 2, 8, 32, 64 ranks",
-  about: `join: until all have joined, beyond as many processes that only import; memory beyond bare Node (resident: median rank; pair: all Pss and page tables beyond worlds of one, over pairs, never used / after an all-to-all of ${ALL_TO_ALL_BYTES} B)`,
+  about: `join: until all have joined, beyond as many processes that only import; memory beyond bare Node (resident: median rank; pair: all Pss and page tables beyond worlds of one, over pairs; after use: after all-to-alls of ${ALL_TO_ALL_BYTES} B, and as many messages to oneself)`,
   columns: [
     { key: "joinNs", title: "join ms", format: milliseconds },
     { key: "startNs", title: "Node's start ms", format: milliseconds },
@@ -59,7 +64,7 @@ async function measure(size: number, context: Context): Promise<Pick<Result, "va
   const starts: number[] = [];
   const joins: number[] = [];
   const exchanges: number[] = [];
-  const memory: Record<"bare" | "alone" | "joined" | "used", Memory[]> = { bare: [], alone: [], joined: [], used: [] };
+  const memory: Memories = { bare: [], alone: [], aloneUsed: [], joined: [], joinedUsed: [] };
   for (let i = 1; i <= repetitions; i++) {
     const run = async (stage: Stage, then: (group: Group, ns: number) => void | Promise<void>) => {
       context.progress(`${size} processes, ${stage}, ${i} of ${repetitions}`);
@@ -67,26 +72,31 @@ async function measure(size: number, context: Context): Promise<Pick<Result, "va
     };
     await run("bare", (group) => void memory.bare.push(...memories(group)));
     await run("import", (_, ns) => void starts.push(ns));
-    await run("alone", (group) => void memory.alone.push(...memories(group)));
+    await run("alone", async (group) => {
+      memory.alone.push(...memories(group));
+      for (let turn = 0; turn < ALL_TO_ALL_TURNS; turn++) await allToAll(group);
+      memory.aloneUsed.push(...memories(group));
+    });
     await run("join", async (group, ns) => {
       joins.push(ns);
       memory.joined.push(...memories(group));
       for (let turn = 0; turn < ALL_TO_ALL_TURNS; turn++) exchanges.push(await allToAll(group));
-      memory.used.push(...memories(group));
+      memory.joinedUsed.push(...memories(group));
     });
   }
   const resident = (group: readonly Memory[]) => median(group.map(({ residentBytes }) => residentBytes));
-  const pairs = ((size * (size - 1)) / 2) * repetitions;
-  const perPair = (group: readonly Memory[]) => (jobBytes(group) - jobBytes(memory.alone)) / pairs;
+  const pairs = (size * (size - 1)) / 2;
+  const perPair = (joined: readonly Memory[], alone: readonly Memory[]) =>
+    pairs < FEWEST_PAIRS ? Number.NaN : (jobBytes(joined) - jobBytes(alone)) / (pairs * repetitions);
   const exchange = distribution(exchanges);
   const values = {
     joinNs: median(joins) - median(starts),
     startNs: median(starts),
     residentBytes: resident(memory.joined) - resident(memory.bare),
-    usedResidentBytes: resident(memory.used) - resident(memory.bare),
+    usedResidentBytes: resident(memory.joinedUsed) - resident(memory.bare),
     shareBytes: (jobBytes(memory.joined) - jobBytes(memory.bare)) / memory.joined.length,
-    pairBytes: perPair(memory.joined),
-    usedPairBytes: perPair(memory.used),
+    pairBytes: perPair(memory.joined, memory.alone),
+    usedPairBytes: perPair(memory.joinedUsed, memory.aloneUsed),
     allToAllNs: exchange.median,
     allToAllP10Ns: exchange.p10,
     allToAllP90Ns: exchange.p90,
@@ -130,7 +140,9 @@ function jobBytes(group: readonly Memory[]): number {
 
 /** From the first rank that begins to the last that has everything, on the clock that all of them share. */
 async function allToAll({ processes }: Group): Promise<number> {
-  const answers = await Promise.all(processes.map((process) => process.ask(`alltoall ${ALL_TO_ALL_BYTES}`)));
+  const answers = await Promise.all(
+    processes.map((process) => process.ask(`alltoall ${ALL_TO_ALL_BYTES} ${processes.length}`)),
+  );
   const times = answers.map((answer) => answer.split(" ").map(Number) as [number, number]);
   return Math.max(...times.map(([, end]) => end)) - Math.min(...times.map(([begin]) => begin));
 }

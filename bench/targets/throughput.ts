@@ -1,11 +1,16 @@
 // What must be shown of many messages and of long ones.
-import { significant } from "../harness/format.js";
+import { ratio, significant } from "../harness/format.js";
 import type { Target } from "../harness/verdict.js";
+import { leasePeer } from "../rows/lease.js";
 import { ADAPTIVE, faster } from "./judges.js";
 
 const RATE = "rate-64B/apart";
 const BANDWIDTH = "bandwidth-1MiB/apart";
 const MILLIONS_PER_SECOND = 1.5;
+const LEASE_NS = 20e3;
+const LEASE_MEBIBYTES = [1, 16, 64, 256];
+/** Two medians that differ by no more than this do not depend on the size. */
+const FLAT = 2;
 
 export const throughput: readonly Target[] = [
   {
@@ -24,4 +29,15 @@ export const throughput: readonly Target[] = [
   faster("bandwidth-ordinary", "1 MiB, ordinary memory: ≥ 0.3 of memcpy", BANDWIDTH, "carillon-ordinary", 0.3, [
     "c-memcpy",
   ]),
+  {
+    id: "lease",
+    target: "Leased memory, native hand-over: < 20 µs, flat from 1 to 256 MiB",
+    judge(answers) {
+      const times = LEASE_MEBIBYTES.map((size) => answers.value("lease-hand-over", leasePeer(size), "handOverNs"));
+      const slowest = Math.max(...times);
+      const spread = slowest / Math.min(...times);
+      const measured = `${times.map((ns) => significant(ns / 1e3)).join(", ")} µs (slowest ${ratio(spread)} the fastest)`;
+      return { measured, met: slowest < LEASE_NS && spread <= FLAT };
+    },
+  },
 ];
