@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
 /** An answer that takes longer than this is a failure that the row reports. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 const running = new Set<ChildProcess>();
 
 // Children end when their stdin closes; one that hangs does not outlive the harness either.
