@@ -11,13 +11,13 @@ import type { Answered, Row } from "./harness/row.js";
 import { table } from "./harness/table.js";
 import { judge, verdictLines } from "./harness/verdict.js";
 import { rows } from "./rows/index.js";
-import { targets } from "./targets.js";
+import { targets } from "./targets/index.js";
 
 const USAGE = `Usage: npm run bench -- [options]
 
   --only PATTERN   rows whose id contains PATTERN (* stands for anything; several: a,b)
   --list           print the ids of the rows
-  --quick          fewer and shorter turns, for a first impression
+  --quick          fewer rows, and fewer and shorter turns, for a first impression
   --rounds N       how often every peer gets its turn (default 15, quick 5)
   --json FILE      write everything to FILE as JSON (-: to stdout; the tables go to stderr then)
   --strict         exit with code 1 if a target is missed or could not be measured
@@ -48,7 +48,9 @@ async function main(): Promise<number> {
   // exit handlers end the processes under measurement, too
   process.once("SIGINT", () => process.exit(130)).once("SIGTERM", () => process.exit(143));
 
-  const chosen = rows(folder).filter((row) => options.only.some((pattern) => pattern.test(row.id)));
+  const asked = rows(folder).filter((row) => options.only.some((pattern) => pattern.test(row.id)));
+  const short = options.quick ? asked.filter((row) => !row.thorough) : asked;
+  const chosen = short.length > 0 ? short : asked;
   if (options.list || chosen.length === 0) {
     const ids = (options.list ? chosen : rows(folder)).map((row) => row.id).join("\n");
     (options.list ? process.stdout : process.stderr).write(

@@ -1,5 +1,9 @@
 // Numbers for people: three significant digits, one unit per column.
 
+export function nanoseconds(ns: number): string {
+  return significant(ns);
+}
+
 /** Nanoseconds as microseconds. */
 export function microseconds(ns: number): string {
   return significant(ns / 1e3);

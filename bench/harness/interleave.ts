@@ -24,10 +24,13 @@ export interface Question {
   readonly placement: Placement;
   /** Whether single passes can be timed (there and back), or batches only (one way). */
   readonly individually: boolean;
+  /** Where a batch must be longer than its turn would be, so that its beginning and end do not count. */
+  readonly minCount?: number;
 }
 
 const MIN_COUNT = 8;
-const MAX_COUNT = 50_000;
+/** Of the shortest messages, a batch is shorter than it might be: what a peer queues in one batch stays bounded. */
+const MAX_COUNT = 100_000;
 /** Enough single times for a p99 of a round; more would only cost memory. */
 const MAX_EACH = 4_000;
 const WARM_UP_PASSES = 3_000;
@@ -39,6 +42,7 @@ class Turn {
   readonly each: number[][] = [];
   unavailable: string | undefined;
   session: Session | undefined;
+  readonly minCount: number;
   count = MIN_COUNT;
   passes = 0;
   cpu = 0;
@@ -49,7 +53,9 @@ class Turn {
   constructor(
     readonly peer: Peer,
     readonly question: Question,
-  ) {}
+  ) {
+    this.minCount = question.minCount ?? MIN_COUNT;
+  }
 
   async start(): Promise<void> {
     const reason = this.question.placement.unavailable;
@@ -62,15 +68,15 @@ class Turn {
     let spent = 0;
     let passes = 0;
     let perPass = Number.POSITIVE_INFINITY;
-    let count = MIN_COUNT;
+    let count = this.minCount;
     while (spent < WARM_UP_MIN_NS || (passes < WARM_UP_PASSES && spent < WARM_UP_MAX_NS)) {
       const { nanoseconds } = await this.batch("rate", count);
       perPass = nanoseconds / count;
       spent += nanoseconds;
       passes += count;
-      count = clamp(Math.round(batchNs / perPass), MIN_COUNT, Math.min(count * 4, MAX_COUNT));
+      count = clamp(Math.round(batchNs / perPass), this.minCount, Math.min(count * 4, MAX_COUNT));
     }
-    this.count = clamp(Math.round(batchNs / perPass), MIN_COUNT, MAX_COUNT);
+    this.count = clamp(Math.round(batchNs / perPass), this.minCount, MAX_COUNT);
     if (this.question.individually) await this.batch("each", Math.min(this.count, MAX_EACH));
   }
 

@@ -3,10 +3,28 @@
 import type { Placement } from "./placement.js";
 
 /**
- * What passes between the two processes of a peer: 8 bytes; `{ step, grid }` with a Float64Array of 1,000 numbers; a
- * string of 100 characters (these three there and back); 1 MiB one way.
+ * What passes between the two processes of a peer. There and back: 8 bytes; `{ step, grid }` with a Float64Array of 1,000
+ * numbers; a string of 100 characters. One way: 1 MiB, one after the other; 64 bytes as fast as the receiver takes them;
+ * `bulk:BYTES`, double-buffered. What a row has of its own has its own words, in the file of that row's programs.
  */
-export type Workload = "bytes8" | "object" | "string" | "stream1m";
+export type Workload =
+  | "bytes8"
+  | "object"
+  | "string"
+  | "stream1m"
+  | "rate64"
+  | `bulk:${number}`
+  | `${OverlapSide | "compute"}:${number}:${number}`
+  | MatchPattern;
+
+/**
+ * `SIDE:BYTES:NS`: one message and its acknowledgement, while that side computes for NS; `compute:0:NS` is the
+ * computation alone (peers/overlap.ts).
+ */
+export type OverlapSide = "send" | "recv" | "both";
+
+/** What is posted, or waits, beside the message that is matched (peers/match-program.ts). */
+export type MatchPattern = "posted-last" | "posted-any" | "unexpected-behind" | "unexpected-any";
 
 export interface Batch {
   readonly workload: Workload;

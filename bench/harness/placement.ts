@@ -4,10 +4,12 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
 export interface Placement {
-  readonly id: "apart" | "together" | "free";
+  readonly id: "apart" | "together" | "free" | "threads-apart";
   readonly description: string;
   /** CPU of the initiator and of its partner; undefined where the scheduler chooses. */
   readonly cpus?: readonly [number, number];
+  /** CPU of the main thread of each, while their other threads run where the scheduler likes. */
+  readonly mainThreads?: readonly [number, number];
   /** Why this machine cannot place processes this way. */
   readonly unavailable?: string;
 }
@@ -45,6 +47,30 @@ export function placements(): Placement[] {
     { id: "together", description: `pinned to CPU ${first}, both`, cpus: [first, first], ...because(missing) },
     { id: "free", description: "not pinned" },
   ];
+}
+
+/**
+ * Main threads on two CPUs, all other threads where the scheduler likes. What a process does besides its computation
+ * needs a CPU of its own to be done at the same time: one that is pinned as a whole has none.
+ */
+export function threadsApart(): Placement {
+  const { cpus, description, unavailable } = placements()[0] as Placement;
+  return {
+    id: "threads-apart",
+    description: `main threads ${description}, other threads not`,
+    ...(cpus ? { mainThreads: cpus } : {}),
+    ...because(unavailable),
+  };
+}
+
+/** @param pids the initiator and its partner */
+export function pinMainThreads(placement: Placement | undefined, pids: readonly number[]): void {
+  placement?.mainThreads?.forEach((cpu, index) => {
+    const pid = pids[index];
+    // Without -a this is one thread: the one whose number is the process's.
+    const { status } = spawnSync("taskset", ["-p", "-c", String(cpu), String(pid)], { stdio: "ignore" });
+    if (status !== 0) throw new Error(`taskset cannot pin the main thread of process ${pid}`);
+  });
 }
 
 /** The words of a command line that runs `command` as process `index` (0 initiator, 1 partner) of a placement. */

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
 /** An answer that takes longer than this is a failure that the row reports. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 const running = new Set<ChildProcess>();
 
 // Children end when their stdin closes; one that hangs does not outlive the harness either.
@@ -111,9 +111,9 @@ export class LineProcess {
     this.#waiting = undefined;
   }
 
-  /** The line of stderr that names the error, or the last one. */
+  /** The line of stderr that names the error, or the last one that has a word in it. */
   #lastWords(): string {
-    const lines = this.#stderr.split("\n").filter((line) => line.trim() !== "");
+    const lines = this.#stderr.split("\n").filter((line) => /\w/.test(line));
     const words = lines.find((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1);
     return words === undefined ? "" : `: ${words.trim()}`;
   }

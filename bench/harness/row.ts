@@ -44,6 +44,10 @@ export interface Row {
   readonly columns: readonly Column[];
   /** The value that ratios are made of; smaller is better. */
   readonly headline: string;
+  /** Whose headline is 1; default Carillon as it is by default, or the fastest where Carillon did not run. */
+  readonly reference?: { readonly peer: string; readonly title: string };
+  /** Left out of a quick run, unless nothing else was asked for. */
+  readonly thorough?: boolean;
   run(context: Context): Promise<Result[]>;
 }
 

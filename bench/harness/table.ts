@@ -4,11 +4,11 @@ import type { Answered, Result } from "./row.js";
 
 const CARILLON = "carillon-adaptive";
 
-/** The ratio's reference: Carillon as it is by default, or the fastest where Carillon did not run. */
+/** What the ratios are made of: what the row names, Carillon as it is by default, or the fastest that ran. */
 export function reference({ row, results }: Answered): Result | undefined {
   const present = results.filter((result) => result.values !== undefined);
-  const carillon = present.find((result) => result.peer === CARILLON);
-  return carillon ?? present.toSorted((a, b) => headline(row, a) - headline(row, b))[0];
+  const named = present.find((result) => result.peer === (row.reference?.peer ?? CARILLON));
+  return named ?? present.toSorted((a, b) => headline(row, a) - headline(row, b))[0];
 }
 
 /** How many times the reference's headline this one is. */
@@ -30,7 +30,7 @@ export function table(answered: Answered, colours: boolean): string {
   const [first, ...rest] = row.columns;
   const titles = [
     first?.title ?? "",
-    base?.peer === CARILLON ? "× carillon" : "× fastest",
+    `× ${base?.peer === (row.reference?.peer ?? CARILLON) ? (row.reference?.title ?? "carillon") : "fastest"}`,
     ...rest.map((column) => column.title),
   ];
   const cells = results.map((result) => {

@@ -2,7 +2,6 @@
 // Both sides sleep in epoll_wait, like an event loop with nothing to do.
 #include "harness.h"
 
-#include <errno.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -55,6 +54,7 @@ int main(int argc, char** argv) {
       ring(0);
     }
   }
-  serve(child, pass, NULL, NULL);
+  ready(child, 0);
+  serve(&(struct steps){.pass = pass});
   return 0;
 }

@@ -1,7 +1,8 @@
 // What the C programs of the benchmark share: the line protocol (see ../harness/session.ts), the clock, pinning.
-// Each program is two processes, the initiator and a child it forks; the initiator answers on stdout.
+// Each program is two processes (memcpy: one), the initiator and a partner; the initiator answers on stdout.
 #pragma once
 #define _GNU_SOURCE
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -12,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define MEBIBYTE ((size_t)1 << 20)
+
 static inline uint64_t now_ns(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -19,13 +22,12 @@ static inline uint64_t now_ns(void) {
 }
 
 static inline void fail(const char* what) {
-  perror(what);
+  fprintf(stderr, "Error: %s: %s\n", what, strerror(errno));
   exit(1);
 }
 
-// "-" leaves the process where the scheduler likes. The initiator was pinned before it started.
-static inline void pin_child(const char* cpu) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+// "-" leaves the process where the scheduler likes.
+static inline void pin(const char* cpu) {
   if (strcmp(cpu, "-") == 0) return;
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -33,32 +35,68 @@ static inline void pin_child(const char* cpu) {
   if (sched_setaffinity(0, sizeof set, &set) != 0) fail("sched_setaffinity");
 }
 
-// Answers commands until stdin ends. `pass` does one pass; begin and end of a batch may be NULL.
-static inline void serve(pid_t child, void (*pass)(void), void (*begin)(void), void (*end)(void)) {
-  if (child > 0) printf("ready %d\n", (int)child);
-  else printf("ready\n");
-  fflush(stdout);
-  char mode[16], workload[16];
+// The initiator was pinned before it started.
+static inline void pin_child(const char* cpu) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  pin(cpu);
+}
+
+// A batch as it was asked for: `KIND`, `KIND:BYTES` or `KIND:BYTES:NS`.
+struct batch {
+  char kind[32];
+  size_t bytes;
+  uint64_t compute_ns;
   unsigned long count;
-  while (scanf("%15s %15s %lu", mode, workload, &count) == 3) {
+};
+
+// What a program does of a batch; everything but `pass` may be NULL. Timed are the passes (one by one if asked) and,
+// in the total, `drain`.
+struct steps {
+  void (*begin)(const struct batch* batch);  // before the clock starts
+  void (*prepare)(void);                     // before each pass, not part of its time
+  void (*pass)(void);
+  void (*drain)(void);  // until everything has arrived
+  void (*end)(void);    // after the clock has stopped
+};
+
+// `started`: processes that the harness did not start itself, 0 for none.
+static inline void ready(pid_t started, pid_t started_too) {
+  printf("ready");
+  if (started > 0) printf(" %d", (int)started);
+  if (started_too > 0) printf(" %d", (int)started_too);
+  printf("\n");
+  fflush(stdout);
+}
+
+// Answers commands until stdin ends.
+static inline void serve(const struct steps* steps) {
+  char mode[16], workload[64];
+  struct batch batch;
+  while (scanf("%15s %63s %lu", mode, workload, &batch.count) == 3) {
     int each = strcmp(mode, "each") == 0;
-    uint64_t* times = each ? malloc(count * sizeof *times) : NULL;
+    unsigned long long compute_ns = 0;
+    batch.bytes = 0;
+    sscanf(workload, "%31[^:]:%zu:%llu", batch.kind, &batch.bytes, &compute_ns);
+    batch.compute_ns = compute_ns;
+    uint64_t* times = each ? malloc(batch.count * sizeof *times) : NULL;
     if (each && !times) fail("malloc");
-    if (begin) begin();
+    if (steps->begin) steps->begin(&batch);
     uint64_t started = now_ns();
-    for (unsigned long i = 0; i < count; i++) {
+    for (unsigned long i = 0; i < batch.count; i++) {
+      if (steps->prepare) steps->prepare();
       if (each) {
         uint64_t before = now_ns();
-        pass();
+        steps->pass();
         times[i] = now_ns() - before;
       } else {
-        pass();
+        steps->pass();
       }
     }
+    if (steps->drain) steps->drain();
     uint64_t total = now_ns() - started;
-    if (end) end();
+    if (steps->end) steps->end();
     printf("%llu", (unsigned long long)total);
-    for (unsigned long i = 0; each && i < count; i++) printf(" %llu", (unsigned long long)times[i]);
+    for (unsigned long i = 0; each && i < batch.count; i++) printf(" %llu", (unsigned long long)times[i]);
     printf("\n");
     fflush(stdout);
     free(times);

@@ -25,7 +25,8 @@ static void pass(void) {
   while (atomic_load_explicit(&cells[8], memory_order_acquire) != value) relax();
 }
 
-static void begin(void) {
+static void begin(const struct batch* batch) {
+  (void)batch;
   uint64_t value = ++sequence;
   atomic_store_explicit(&cells[0], value, memory_order_release);  // before the child looks: it must not see STOP again
   if (write(start_pipe[1], "s", 1) != 1) fail("write");
@@ -65,6 +66,7 @@ int main(int argc, char** argv) {
     echo();
     _exit(0);
   }
-  serve(child, pass, begin, end);
+  ready(child, 0);
+  serve(&(struct steps){.begin = begin, .pass = pass, .end = end});
   return 0;
 }

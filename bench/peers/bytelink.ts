@@ -1,7 +1,20 @@
 // Peers that carry bytes only (a UNIX socket, zeromq): v8.serialize makes objects and strings of them, as an
 // application without Carillon would do it. Responsible for the workloads over such a link; not for the link.
 import { deserialize, serialize } from "node:v8";
-import { checkStep, type Frame, MEBIBYTE, makeFrame, TEXT } from "./payload.js";
+import { type OverlapLink, overlapOrder, overlapPartner, overlapPasses } from "./overlap.js";
+import {
+  bytesOf,
+  checkMark,
+  checkStep,
+  type Frame,
+  isBulk,
+  MEBIBYTE,
+  makeFrame,
+  mark,
+  SHORT_BYTES,
+  TEXT,
+  WINDOW,
+} from "./payload.js";
 import type { Initiator } from "./serve.js";
 
 export interface ByteLink {
@@ -11,23 +24,29 @@ export interface ByteLink {
   receive(): Promise<Uint8Array>;
 }
 
-// A message of this length tells the partner what follows: the workload's number and a count.
-const CONTROL_BYTES = 5;
+// A message of this length tells the partner what follows: the kind of workload and three numbers.
+const CONTROL_BYTES = 29;
 const ECHO_BYTES = 0;
 const ECHO_VALUES = 1;
 const STREAM = 2;
+const OVERLAP = 3;
 
-function control(kind: number, count: number): Uint8Array {
+function control(kind: number, ...numbers: number[]): Uint8Array {
   const body = Buffer.alloc(CONTROL_BYTES);
   body.writeUInt8(kind, 0);
-  body.writeUInt32LE(count, 1);
+  for (const [i, number] of numbers.entries()) body.writeDoubleLE(number, 1 + 8 * i);
   return body;
+}
+
+function numbersOf(body: Uint8Array): [number, number, number] {
+  const view = new DataView(body.buffer, body.byteOffset, body.length);
+  return [view.getFloat64(1, true), view.getFloat64(9, true), view.getFloat64(17, true)];
 }
 
 export function overBytes(link: ByteLink): Initiator {
   const eight = new Uint8Array(8);
   const frame = makeFrame();
-  const block = new Uint8Array(MEBIBYTE);
+  const overlapping = overlapLink(link);
 
   async function bytes(count: number, times: Float64Array | undefined): Promise<void> {
     for (let i = 0; i < count; i++) {
@@ -61,20 +80,29 @@ export function overBytes(link: ByteLink): Initiator {
     }
   }
 
-  async function stream(count: number): Promise<void> {
+  const streamed = new Map<string, Uint8Array[]>();
+  async function stream(count: number, bytes: number, buffers: number): Promise<void> {
+    const key = `${bytes} ${buffers}`;
+    const blocks = streamed.get(key) ?? Array.from({ length: buffers }, () => new Uint8Array(bytes).fill(1));
+    streamed.set(key, blocks);
     // Not changed within a batch: zeromq has accepted, not sent, what it has been given.
-    block[0] = count & 255;
-    for (let i = 0; i < count; i++) await link.send(block);
-    checkStep(count, Buffer.from(await link.receive()).readUInt32LE(1));
+    for (const block of blocks) mark(block, count);
+    await link.send(control(STREAM, count, bytes));
+    for (let i = 0; i < count; i++) await link.send(blocks[i % buffers] as Uint8Array);
+    checkStep(count, numbersOf(await link.receive())[0]);
   }
 
   return {
     async passes(workload, count, times) {
-      if (workload === "stream1m") {
-        await link.send(control(STREAM, count));
-        return stream(count);
+      if (workload === "stream1m") return stream(count, MEBIBYTE, 1);
+      if (workload === "rate64") return stream(count, SHORT_BYTES, 1);
+      if (isBulk(workload)) return stream(count, bytesOf(workload), WINDOW);
+      const order = overlapOrder(workload, count);
+      if (order) {
+        await link.send(control(OVERLAP, order.exchanges, order.bytes, order.partnerNs));
+        return overlapPasses(overlapping, order, times);
       }
-      await link.send(control(workload === "bytes8" ? ECHO_BYTES : ECHO_VALUES, count));
+      await link.send(control(workload === "bytes8" ? ECHO_BYTES : ECHO_VALUES));
       if (workload === "bytes8") return bytes(count, times);
       return workload === "object" ? objects(count, times) : strings(count, times);
     },
@@ -84,6 +112,7 @@ export function overBytes(link: ByteLink): Initiator {
 /** The other end: sends back what comes, as values or as bytes; of a stream only the count. */
 export async function echoBytes(link: ByteLink): Promise<never> {
   let values = false;
+  const overlapping = overlapLink(link);
   for (;;) {
     const body = await link.receive();
     if (body.length !== CONTROL_BYTES) {
@@ -91,13 +120,23 @@ export async function echoBytes(link: ByteLink): Promise<never> {
       continue;
     }
     const kind = body[0];
-    const count = Buffer.from(body).readUInt32LE(1);
+    const [count, bytes, partnerNs] = numbersOf(body);
     values = kind === ECHO_VALUES;
+    if (kind === OVERLAP) await overlapPartner(overlapping, { exchanges: count, bytes, partnerNs });
     if (kind !== STREAM) continue;
-    for (let i = 0; i < count; i++) {
-      const block = await link.receive();
-      checkStep(count & 255, block[0]);
-    }
+    for (let i = 0; i < count; i++) checkMark(await link.receive(), bytes, count);
     await link.send(control(STREAM, count));
   }
+}
+
+/** A body or a signal is simply the next message: each side knows which one must come. */
+function overlapLink(link: ByteLink): OverlapLink {
+  const one = new Uint8Array(1);
+  return {
+    memory: (bytes) => new Uint8Array(bytes),
+    send: (body) => link.send(body),
+    receive: () => link.receive(),
+    signal: () => link.send(one),
+    signalled: () => link.receive(),
+  };
 }

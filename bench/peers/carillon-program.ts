@@ -1,10 +1,14 @@
 // Two ranks over Carillon: rank 0 is the initiator, rank 1 sends back every value it gets. Both await everything.
 import { World } from "carillon";
+import { type OverlapLink, type OverlapOrder, overlapOrder, overlapPartner, overlapPasses } from "./overlap.js";
 import { checkStep, type Frame, MEBIBYTE, makeFrame, TEXT } from "./payload.js";
 import { type Initiator, onCommand, serve } from "./serve.js";
 
 const ECHO = 0;
 const STREAM = 1;
+const OVERLAP = 2;
+const BODY = 3;
+const SIGNAL = 4;
 const world = await World.join();
 
 if (world.rank === 0) {
@@ -61,7 +65,12 @@ function initiator(): Initiator {
   }
 
   return {
-    passes(workload, count, times) {
+    async passes(workload, count, times) {
+      const order = overlapOrder(workload, count);
+      if (order) {
+        await world.send(order, { dest: 1, tag: OVERLAP });
+        return overlapPasses(overlapLink(1), order, times);
+      }
       if (workload === "bytes8") return bytes(count, times);
       if (workload === "object") return objects(count, times);
       return workload === "string" ? strings(count, times) : stream(count);
@@ -71,8 +80,13 @@ function initiator(): Initiator {
 
 async function partner(): Promise<never> {
   const into = new Uint8Array(new SharedArrayBuffer(MEBIBYTE));
+  const overlapping = overlapLink(0);
   for (;;) {
     const message = await world.recv({ source: 0 });
+    if (message.tag === OVERLAP) {
+      await overlapPartner(overlapping, message.value as OverlapOrder);
+      continue;
+    }
     if (message.tag === ECHO) {
       await world.send(message.value, { dest: 0 });
       continue;
@@ -84,4 +98,15 @@ async function partner(): Promise<never> {
     }
     await world.send(count, { dest: 0 });
   }
+}
+
+function overlapLink(peer: number): OverlapLink {
+  const nothing = new Uint8Array(0);
+  return {
+    memory: (bytes) => new Uint8Array(new SharedArrayBuffer(bytes)),
+    send: (body) => world.send(body, { dest: peer, tag: BODY }),
+    receive: (into) => world.recv({ source: peer, tag: BODY, into }).then((message) => message.data),
+    signal: () => world.send(nothing, { dest: peer, tag: SIGNAL }),
+    signalled: () => world.recv({ source: peer, tag: SIGNAL }),
+  };
 }

@@ -2,8 +2,8 @@
 // only Carillon answers (reaction, idle).
 import { fileURLToPath } from "node:url";
 import { native } from "../../src/native.js";
-import type { Peer } from "../harness/peer.js";
-import { type Placement, placed } from "../harness/placement.js";
+import type { Peer, Session } from "../harness/peer.js";
+import { type Placement, pinMainThreads, placed } from "../harness/placement.js";
 import { LineProcess } from "../harness/process.js";
 import { openSession } from "../harness/session.js";
 
@@ -18,21 +18,47 @@ export interface RanksOptions {
   readonly size: number;
   readonly wait: Wait;
   readonly program: string;
+  /** Words after it. */
+  readonly args?: readonly string[];
   readonly placement?: Placement;
   readonly env?: Readonly<Record<string, string>>;
   /** BENCH_ROLE of each rank. */
   readonly roles?: readonly string[];
 }
 
-export const carillon = (wait: Wait): Peer => ({
+/** Where one-way messages come from and where they are received: the `${source}-${target}` of carillon-flow-program. */
+export type Memory = "shared-shared" | "ordinary-ordinary" | "shared-ordinary" | "shared-new";
+
+export const waitName = (wait: Wait) => (wait === "adaptive" ? "carillon" : `carillon, wait: "${wait}"`);
+
+/** Two ranks that exchange the workloads of `program`. */
+export const carillon = (wait: Wait, program = "carillon-program.js"): Peer => ({
   id: `carillon-${wait}`,
-  name: wait === "adaptive" ? "carillon" : `carillon, wait: "${wait}"`,
-  async start(placement) {
-    const ranks = startRanks({ size: 2, wait, program: "carillon-program.js", placement });
-    const [initiator, partner] = ranks.processes as [LineProcess, LineProcess];
-    return openSession([initiator, partner], ranks.closeHub);
-  },
+  name: waitName(wait),
+  start: (placement) => startPair({ size: 2, wait, program, placement }),
 });
+
+/** One way, between kinds of memory; by default those that need no copy on the way. */
+export const carillonFlow = (wait: Wait, memory: Memory = "shared-shared", id = `carillon-${wait}`): Peer => ({
+  id,
+  name: memory === "shared-shared" ? waitName(wait) : `carillon, ${MEMORY_NAMES[memory]}`,
+  start: (placement) =>
+    startPair({ size: 2, wait, program: "carillon-flow-program.js", placement, env: { BENCH_MEMORY: memory } }),
+});
+
+const MEMORY_NAMES = {
+  "ordinary-ordinary": "ordinary → ordinary memory",
+  "shared-ordinary": "shared → ordinary memory",
+  "shared-new": "shared → handed over",
+} as const;
+
+async function startPair(options: RanksOptions): Promise<Session> {
+  const ranks = startRanks(options);
+  const [initiator, partner] = ranks.processes as [LineProcess, LineProcess];
+  const session = await openSession([initiator, partner], ranks.closeHub);
+  pinMainThreads(options.placement, session.pids);
+  return session;
+}
 
 /** Starts the processes of a world. @throws CarillonError if there is no native addon */
 export function startRanks(options: RanksOptions): Ranks & { closeHub: () => void } {
@@ -53,7 +79,7 @@ export function startRanks(options: RanksOptions): Ranks & { closeHub: () => voi
       CARILLON_JOB: hub.address,
       CARILLON_WAIT: wait,
     };
-    const command = placed(placement, rank === 0 ? 0 : 1, [process.execPath, path]);
+    const command = placed(placement, rank === 0 ? 0 : 1, [process.execPath, path, ...(options.args ?? [])]);
     return new LineProcess(command, {
       env,
       onEnd: (code) => {

@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compile } from "../harness/compile.js";
 import type { Peer } from "../harness/peer.js";
-import { type Placement, placed } from "../harness/placement.js";
+import { type Placement, pinMainThreads, placed } from "../harness/placement.js";
 import { LineProcess } from "../harness/process.js";
 import { openSession } from "../harness/session.js";
-import { carillon } from "./carillon.js";
+import { carillon, carillonFlow } from "./carillon.js";
+import { mpi } from "./mpi.js";
 
 /** Every peer of a run. `folder`: for sockets and binaries. */
 export function peers(folder: string) {
@@ -15,12 +16,20 @@ export function peers(folder: string) {
   return {
     adaptive: carillon("adaptive"),
     block: carillon("block"),
+    flow: carillonFlow("adaptive"),
+    flowBlock: carillonFlow("block"),
+    ordinary: carillonFlow("adaptive", "ordinary-ordinary", "carillon-ordinary"),
+    sharedToOrdinary: carillonFlow("adaptive", "shared-ordinary", "carillon-shared-ordinary"),
+    handedOver: carillonFlow("adaptive", "shared-new", "carillon-handed-over"),
     ipcJson: node("ipc-json", "child_process IPC, json", "ipc-program.js", () => ["initiator", "json"]),
     ipcAdvanced: node("ipc-advanced", "child_process IPC, advanced", "ipc-program.js", () => ["initiator", "advanced"]),
     socket: node("unix-socket", "UNIX socket (net)", "socket-program.js", () => ["initiator"]),
+    socketRaw: node("unix-socket-raw", "UNIX socket (net), unframed", "socket-raw-program.js", () => ["initiator"]),
     zeromq: node("zeromq-ipc", "zeromq ipc (pair)", "zeromq-program.js", () => ["initiator", address()]),
     eventfd: c("c-eventfd", "C eventfd + epoll", "eventfd", folder),
     spin: c("c-spin", "C spin, shared memory", "spin", folder),
+    mpich: mpi("mpich", folder),
+    openMpi: mpi("openmpi", folder),
     memcpy: c("c-memcpy", "C memcpy, one process", "memcpy", folder),
   } as const satisfies Record<string, Peer>;
 }
@@ -33,7 +42,11 @@ function node(id: string, name: string, program: string, args: () => string[]): 
     async start(placement) {
       const path = fileURLToPath(new URL(program, import.meta.url));
       const command = placed(placement, 0, [process.execPath, path, ...args()]);
-      return openSession([new LineProcess(command, { env: { BENCH_PARTNER_CPU: partnerCpu(placement) } })]);
+      const session = await openSession([
+        new LineProcess(command, { env: { BENCH_PARTNER_CPU: partnerCpu(placement) } }),
+      ]);
+      pinMainThreads(placement, session.pids);
+      return session;
     },
   };
 }

@@ -31,7 +31,7 @@ export function socketLink(socket: Socket): ByteLink {
   };
 }
 
-/** Cuts chunks into messages. A message of several chunks is collected in one of two buffers used in turn. */
+/** Cuts chunks into messages. One of several chunks is collected in one of two buffers, which are used in turn and grow. */
 function reader(deliver: (body: Uint8Array) => void): (chunk: Buffer) => void {
   const buffers = [Buffer.alloc(HEADER + MEBIBYTE), Buffer.alloc(HEADER + MEBIBYTE)];
   let turn = 0;
@@ -47,8 +47,13 @@ function reader(deliver: (body: Uint8Array) => void): (chunk: Buffer) => void {
           continue;
         }
       }
-      const buffer = buffers[turn] as Buffer;
+      let buffer = buffers[turn] as Buffer;
       const wanted = have < HEADER ? HEADER : HEADER + buffer.readUInt32LE(0);
+      if (wanted > buffer.length) {
+        const larger = Buffer.alloc(wanted);
+        buffer.copy(larger, 0, 0, have);
+        buffers[turn] = buffer = larger;
+      }
       const taken = chunk.copy(buffer, have, at, at + wanted - have);
       have += taken;
       at += taken;

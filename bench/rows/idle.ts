@@ -5,7 +5,7 @@ import { cpuExactNs, cpuTicks, tickNs } from "../harness/cpu.js";
 import { integer, milliseconds } from "../harness/format.js";
 import { LineProcess } from "../harness/process.js";
 import type { Result, Row } from "../harness/row.js";
-import { startRanks, type Wait } from "../peers/carillon.js";
+import { startRanks, type Wait, waitName } from "../peers/carillon.js";
 
 const SIZE = 4;
 const SECONDS = 5;
@@ -20,7 +20,7 @@ interface Group {
 
 const carillon = (wait: Wait): Group => ({
   peer: `carillon-${wait}`,
-  name: wait === "adaptive" ? "carillon" : `carillon, wait: "${wait}"`,
+  name: waitName(wait),
   start: () => startRanks({ size: SIZE, wait, program: "idle-program.js" }),
 });
 

@@ -3,12 +3,25 @@ import { type Placement, placements } from "../harness/placement.js";
 import type { Row } from "../harness/row.js";
 import { peers } from "../peers/index.js";
 import { idle } from "./idle.js";
-import { oneWay, roundTrip } from "./passing.js";
+import { leases } from "./lease.js";
+import { matchDepth } from "./match-depth.js";
+import { overlaps } from "./overlap.js";
+import { messageRate, oneWay, roundTrip } from "./passing.js";
 import { reaction } from "./reaction.js";
+import { scale } from "./scale.js";
+
+const MEBIBYTE = 2 ** 20;
+const SIZES = [
+  { label: "1MiB", name: "1 MiB", bytes: MEBIBYTE, thorough: false },
+  { label: "64KiB", name: "64 KiB", bytes: MEBIBYTE / 16, thorough: true },
+  { label: "256KiB", name: "256 KiB", bytes: MEBIBYTE / 4, thorough: true },
+  { label: "8MiB", name: "8 MiB", bytes: 8 * MEBIBYTE, thorough: true },
+  { label: "64MiB", name: "64 MiB", bytes: 64 * MEBIBYTE, thorough: true },
+] as const;
 
 /** @param folder where sockets and binaries may lie */
 export function rows(folder: string): Row[] {
-  const { adaptive, block, ipcJson, ipcAdvanced, socket, zeromq, eventfd, spin, memcpy } = peers(folder);
+  const peer = peers(folder);
   const everywhere = placements();
   const at = (build: (placement: Placement) => Row) => everywhere.map(build);
 
@@ -17,37 +30,92 @@ export function rows(folder: string): Row[] {
     title: "Round trip of 8 bytes",
     about: "two processes, both sides await Promises (C: none)",
     workload: "bytes8",
-    peers: [adaptive, block, ipcJson, ipcAdvanced, socket, zeromq, eventfd, spin],
+    peers: [
+      peer.adaptive,
+      peer.block,
+      peer.ipcJson,
+      peer.ipcAdvanced,
+      peer.socket,
+      peer.zeromq,
+      peer.eventfd,
+      peer.spin,
+      peer.mpich,
+      peer.openMpi,
+    ],
   } as const;
   const objects = {
     id: "roundtrip-object",
     title: "Round trip of { step, grid }, 1,000 numbers",
     about: "grid is a Float64Array; as values on both sides (socket and zeromq: v8.serialize)",
     workload: "object",
-    peers: [adaptive, block, ipcAdvanced, socket, zeromq],
+    peers: [peer.adaptive, peer.block, peer.ipcAdvanced, peer.socket, peer.zeromq],
   } as const;
   const strings = {
     id: "roundtrip-string",
     title: "Round trip of a string of 100 characters",
     about: "as values on both sides (socket and zeromq: v8.serialize)",
     workload: "string",
-    peers: [adaptive, block, ipcJson, ipcAdvanced, socket, zeromq],
+    peers: [peer.adaptive, peer.block, peer.ipcJson, peer.ipcAdvanced, peer.socket, peer.zeromq],
   } as const;
   const stream = {
     id: "oneway-1MiB",
     title: "1 MiB one way",
     about: "one `await send` after the other, received into memory that is reused; time per message",
     workload: "stream1m",
-    peers: [adaptive, block, socket, zeromq, memcpy],
+    bytes: MEBIBYTE,
+    peers: [peer.adaptive, peer.block, peer.socket, peer.zeromq, peer.memcpy],
   } as const;
+  const rate = {
+    id: "rate-64B",
+    title: "64 bytes one way, as many as possible",
+    about:
+      "receiver awaits each message (unframed socket: counts bytes); sender waits when told to (send pending, write false; zeromq: each; IPC: every 1,024); time per message",
+    workload: "rate64",
+    bytes: 64,
+    minCount: 20_000,
+    peers: [peer.flow, peer.flowBlock, peer.ipcJson, peer.ipcAdvanced, peer.socketRaw, peer.socket, peer.zeromq],
+  } as const;
+  const bandwidth = (size: (typeof SIZES)[number], placement: Placement) =>
+    oneWay(
+      {
+        id: `bandwidth-${size.label}`,
+        title: `${size.name} one way, double-buffered`,
+        about: "two messages on their way, two buffers on each side; time per message",
+        workload: `bulk:${size.bytes}`,
+        bytes: size.bytes,
+        peers: [
+          peer.flow,
+          peer.flowBlock,
+          peer.ordinary,
+          peer.sharedToOrdinary,
+          peer.handedOver,
+          peer.socket,
+          peer.zeromq,
+          peer.mpich,
+          peer.openMpi,
+          peer.memcpy,
+        ],
+        thorough: size.thorough,
+      },
+      placement,
+    );
 
   return [
     ...at((placement) => roundTrip(bytes, placement)),
     ...at((placement) => roundTrip(objects, placement)),
     ...at((placement) => roundTrip(strings, placement)),
     ...at((placement) => oneWay(stream, placement)),
+    ...at((placement) => messageRate(rate, placement)),
+    ...SIZES.flatMap((size) =>
+      // Where the processes run is asked for one size; what it does to the others is the same.
+      (size.thorough ? everywhere.slice(0, 1) : everywhere).map((placement) => bandwidth(size, placement)),
+    ),
+    ...leases(),
+    ...overlaps([peer.adaptive, peer.socket, peer.zeromq, peer.mpich, peer.openMpi]),
     ...at((placement) => reaction("timer", placement)),
     ...at((placement) => reaction("socket", placement)),
+    ...matchDepth,
     idle,
+    scale,
   ];
 }

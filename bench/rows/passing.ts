@@ -1,5 +1,5 @@
 // Rows in which two processes pass messages, there and back or one way: one builder for all of them.
-import { integer, microseconds, significant } from "../harness/format.js";
+import { integer, microseconds, nanoseconds, significant } from "../harness/format.js";
 import { interleave, type Measured } from "../harness/interleave.js";
 import type { Peer, Workload } from "../harness/peer.js";
 import type { Placement } from "../harness/placement.js";
@@ -14,7 +14,13 @@ interface Passing {
   readonly peers: readonly Peer[];
 }
 
-const MEBIBYTE = 2 ** 20;
+/** One way, messages of a size. */
+interface Streaming extends Passing {
+  readonly bytes: number;
+  readonly minCount?: number;
+  readonly thorough?: boolean;
+}
+
 /** More than this share of a core while others are measured is said beside the figure. */
 const DISTURBING_SHARE = 0.01;
 
@@ -44,16 +50,29 @@ export function roundTrip(row: Passing, placement: Placement): Row {
 }
 
 /** One way: the receiver has the bytes when a batch ends; the distribution is that of the batches. */
-export function oneWay(row: Passing, placement: Placement): Row {
+export function oneWay(row: Streaming, placement: Placement): Row {
   const rate: Column = { key: "gigabytesPerSecond", title: "GB/s", format: significant };
+  return batches(row, placement, [...TIMES.slice(0, 3), rate, CPU]);
+}
+
+/** One way, messages so short that their number is the question. */
+export function messageRate(row: Streaming, placement: Placement): Row {
+  const [first, ...rest] = TIMES.slice(0, 3).map((column) => ({ ...column, format: nanoseconds }));
+  const rate: Column = { key: "millionsPerSecond", title: "M/s", format: significant };
+  return batches(row, placement, [{ ...(first as Column), title: "median ns" }, ...rest, rate, CPU]);
+}
+
+function batches(row: Streaming, placement: Placement, columns: readonly Column[]): Row {
   return {
     ...frame(row, placement),
-    columns: [...TIMES.slice(0, 3), rate, CPU],
+    columns,
+    ...(row.thorough ? { thorough: true } : {}),
     async run(context) {
       const measured = await interleave({ ...row, placement, individually: false }, context);
       return measured.map((one) => {
-        const values = { ...times(one.batches), gigabytesPerSecond: MEBIBYTE / median(one.batches), ...cost(one) };
-        return result(one, values, one.batches, context);
+        const perMessage = median(one.batches);
+        const rates = { gigabytesPerSecond: row.bytes / perMessage, millionsPerSecond: 1e3 / perMessage };
+        return result(one, { ...times(one.batches), ...rates, ...cost(one) }, one.batches, context);
       });
     },
   };

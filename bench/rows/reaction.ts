@@ -8,7 +8,7 @@ import { type Placement, placed } from "../harness/placement.js";
 import { LineProcess } from "../harness/process.js";
 import type { Context, Result, Row } from "../harness/row.js";
 import { distribution } from "../harness/stats.js";
-import { startRanks, type Wait } from "../peers/carillon.js";
+import { startRanks, type Wait, waitName } from "../peers/carillon.js";
 
 type Where = "timer" | "socket";
 
@@ -142,7 +142,7 @@ function once(sent: string, computed: string): Once {
 function overCarillon(wait: Wait): Contestant {
   return {
     id: `carillon-${wait}`,
-    name: wait === "adaptive" ? "carillon" : `carillon, wait: "${wait}"`,
+    name: waitName(wait),
     async start(placement, context) {
       const env = { BENCH_LINK: "carillon", BENCH_NUDGE: join(context.folder, `nudge-${started++}`) };
       const ranks = startRanks({ size: 2, wait, program: PROGRAM, placement, env, roles: ["sender", "receiver"] });

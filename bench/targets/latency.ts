@@ -1,43 +1,12 @@
-// What the figures must show. Ratios are made within one run and one placement; a missed target is news, not an error.
-import { tickNs } from "./harness/cpu.js";
-import { milliseconds, ratio, significant } from "./harness/format.js";
-import type { Answers, Target } from "./harness/verdict.js";
+// What must be shown of single messages: how soon they are there, and what waiting for them costs.
+import { tickNs } from "../harness/cpu.js";
+import { milliseconds } from "../harness/format.js";
+import type { Answers, Target } from "../harness/verdict.js";
+import { ADAPTIVE, BLOCK, faster, within } from "./judges.js";
 
-const RIVALS = ["ipc-json", "ipc-advanced", "unix-socket", "zeromq-ipc"];
-const ADAPTIVE = "carillon-adaptive";
-const BLOCK = "carillon-block";
-const MEDIAN = "medianNs";
 /** Two medians this close are the same. */
 const NOISE = 0.05;
 const REACTION_NS = 20e6;
-
-/** At least `times` faster than the fastest rival. */
-function faster(id: string, target: string, row: string, peer: string, times: number): Target {
-  return {
-    id,
-    target,
-    judge(answers) {
-      const own = answers.value(row, peer, MEDIAN);
-      const { result, value } = answers.fastest(row, RIVALS, MEDIAN);
-      const measured = `${ratio(value / own)} (${significant(own / 1e3)} µs; ${result.name} ${significant(value / 1e3)} µs)`;
-      return { measured, met: value / own >= times };
-    },
-  };
-}
-
-/** At most `times` as long as another peer. */
-function within(id: string, target: string, row: string, peer: string, other: string, times: number): Target {
-  return {
-    id,
-    target,
-    judge(answers) {
-      const own = answers.value(row, peer, MEDIAN);
-      const bound = answers.value(row, other, MEDIAN);
-      const measured = `${ratio(own / bound)} (${significant(own / 1e3)} µs; ${significant(bound / 1e3)} µs)`;
-      return { measured, met: own / bound <= times };
-    },
-  };
-}
 
 /** Every single send, in every placement that could be measured. */
 function reacts(where: "timer" | "socket"): Target {
@@ -53,7 +22,7 @@ function reacts(where: "timer" | "socket"): Target {
   };
 }
 
-export const targets: readonly Target[] = [
+export const latency: readonly Target[] = [
   faster(
     "apart-adaptive",
     "8 B, two cores, carillon: ≥ 30× faster than IPC, socket, zeromq",

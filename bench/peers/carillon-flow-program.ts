@@ -1,0 +1,90 @@
+// One way over Carillon: rank 0 sends, rank 1 takes, as fast as back-pressure allows; a batch ends when rank 1 says that it
+// has everything. BENCH_MEMORY says what the long messages are sent from and received into.
+import { type Request, World } from "carillon";
+import { bytesOf, checkMark, checkStep, isBulk, mark, SHORT_BYTES, WINDOW } from "./payload.js";
+import { onCommand, serve } from "./serve.js";
+
+const CONTROL = 0;
+const FLOW = 1;
+const [source, target] = (process.env.BENCH_MEMORY as string).split("-") as [string, string];
+/** By kind and size: every batch uses the same memory. */
+const allocated = new Map<string, Uint8Array[]>();
+const world = await World.join();
+
+interface Order {
+  workload: string;
+  count: number;
+}
+
+if (world.rank === 0) {
+  serve({
+    async passes(workload, count) {
+      await world.send({ workload, count } satisfies Order, { dest: 1, tag: CONTROL });
+      await (isBulk(workload) ? sendLong(bytesOf(workload), count) : sendShort(count));
+      checkStep(count, (await world.recv<number>({ source: 1, tag: CONTROL })).value);
+    },
+  });
+} else {
+  onCommand(async () => {}); // the end of stdin ends this rank, too
+  for (;;) {
+    const { workload, count } = (await world.recv<Order>({ source: 0, tag: CONTROL })).value;
+    await (isBulk(workload) ? receiveLong(bytesOf(workload), count) : receiveShort(count));
+    await world.send(count, { dest: 0, tag: CONTROL });
+  }
+}
+
+/** Waits for a send only if it did not leave at once, which is how back-pressure shows. */
+async function sendShort(count: number): Promise<void> {
+  const message = new Uint8Array(SHORT_BYTES);
+  for (let i = 0; i < count; i++) {
+    mark(message, i);
+    const sent = world.send(message, { dest: 1, tag: FLOW });
+    if (sent.state === "pending") await sent;
+  }
+}
+
+async function receiveShort(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const message = await world.recv({ source: 0, tag: FLOW });
+    checkMark(message.data, SHORT_BYTES, i);
+  }
+}
+
+async function sendLong(bytes: number, count: number): Promise<void> {
+  const sources = buffers(source, bytes);
+  const sent: Request<void>[] = [];
+  for (let i = 0; i < count; i++) {
+    const slot = i % WINDOW;
+    await sent[slot];
+    const body = sources[slot] as Uint8Array;
+    mark(body, i);
+    sent[slot] = world.send(body, { dest: 1, tag: FLOW });
+  }
+  await Promise.all(sent);
+}
+
+async function receiveLong(bytes: number, count: number): Promise<void> {
+  const targets = target === "new" ? [] : buffers(target, bytes);
+  const receive = (i: number) => {
+    const into = targets[i % WINDOW];
+    return world.recv({ source: 0, tag: FLOW, ...(into ? { into } : {}) });
+  };
+  const posted = Array.from({ length: Math.min(WINDOW, count) }, (_, i) => receive(i));
+  for (let i = 0; i < count; i++) {
+    const slot = i % WINDOW;
+    const message = await posted[slot];
+    checkMark((message as NonNullable<typeof message>).data, bytes, i);
+    if (i + WINDOW < count) posted[slot] = receive(i + WINDOW);
+  }
+}
+
+function buffers(kind: string, bytes: number): Uint8Array[] {
+  const key = `${kind} ${bytes}`;
+  const known = allocated.get(key) ?? Array.from({ length: WINDOW }, () => memory(kind, bytes).fill(1));
+  allocated.set(key, known);
+  return known;
+}
+
+function memory(kind: string, bytes: number): Uint8Array {
+  return kind === "shared" ? new Uint8Array(new SharedArrayBuffer(bytes)) : new Uint8Array(bytes);
+}

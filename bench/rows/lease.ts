@@ -1,0 +1,84 @@
+// Leased memory handed from rank to rank: what it takes must not depend on the size. Native hand-over and what JavaScript
+// adds to it (an ArrayBuffer over the memory, which V8 makes) are two rows.
+import { microseconds } from "../harness/format.js";
+import { type Placement, placements } from "../harness/placement.js";
+import type { LineProcess } from "../harness/process.js";
+import type { Column, Context, Result, Row } from "../harness/row.js";
+import { distribution, median } from "../harness/stats.js";
+import { startRanks } from "../peers/carillon.js";
+import type { LeaseTimes } from "../peers/lease-program.js";
+
+const MEBIBYTES = [1, 16, 64, 256] as const;
+const WARM_UP_PASSES = 20;
+const PASSES = 50;
+
+export const leasePeer = (mebibytes: number): string => `lease-${mebibytes}MiB`;
+
+export function leases(): Row[] {
+  const apart = placements()[0] as Placement;
+  const columns = (key: keyof LeaseTimes, title: string): Column[] => [
+    { key: `${key}Ns`, title, format: microseconds },
+    { key: `${key}P10Ns`, title: "p10", format: microseconds },
+    { key: `${key}P90Ns`, title: "p90", format: microseconds },
+  ];
+  const common = {
+    placement: apart,
+    reference: { peer: leasePeer(MEBIBYTES[0]), title: `${MEBIBYTES[0]} MiB` },
+    run: (context: Context) => measure(apart, context),
+  };
+  return [
+    {
+      ...common,
+      id: "lease-hand-over",
+      title: `A lease handed over, natively, ${apart.id}`,
+      about: `${apart.description}; from before \`send\` to after \`await recv\`, less the receiver's ArrayBuffer (the next row); memory that is used again`,
+      columns: columns("handOver", "hand-over µs"),
+      headline: "handOverNs",
+    },
+    {
+      ...common,
+      id: "lease-wrapper",
+      title: `A lease in JavaScript, ${apart.id}`,
+      about: `${apart.description}; the receiver's ArrayBuffer over the memory, and \`allocate\` and \`release\` in full`,
+      columns: [
+        ...columns("wrap", "ArrayBuffer µs"),
+        { key: "allocateNs", title: "allocate", format: microseconds },
+        { key: "releaseNs", title: "release", format: microseconds },
+      ],
+      headline: "wrapNs",
+    },
+  ];
+}
+
+async function measure(placement: Placement, context: Context): Promise<Result[]> {
+  const names = MEBIBYTES.map((mebibytes) => ({ peer: leasePeer(mebibytes), name: `${mebibytes} MiB` }));
+  const rounds = MEBIBYTES.map((): LeaseTimes[] => []);
+  let ranks: ReturnType<typeof startRanks> | undefined;
+  try {
+    if (placement.unavailable !== undefined) throw new Error(placement.unavailable);
+    ranks = startRanks({ size: 2, wait: "adaptive", program: "lease-program.js", placement });
+    await Promise.all(ranks.processes.map((process) => process.line()));
+    const sender = ranks.processes[0] as LineProcess;
+    const ask = async (mebibytes: number, count: number): Promise<LeaseTimes> =>
+      JSON.parse(await sender.ask(`lease ${mebibytes * 2 ** 20} ${count}`));
+    for (const mebibytes of MEBIBYTES) await ask(mebibytes, WARM_UP_PASSES);
+    for (let round = 1; round <= context.rounds; round++) {
+      context.progress(`round ${round} of ${context.rounds}`);
+      for (const [i, mebibytes] of MEBIBYTES.entries()) rounds[i]?.push(await ask(mebibytes, PASSES));
+    }
+  } catch (error) {
+    return names.map((name) => ({ ...name, unavailable: (error as Error).message }));
+  } finally {
+    await ranks?.stop();
+  }
+  return names.map((name, i) => result(name, rounds[i] ?? [], context));
+}
+
+function result(name: Pick<Result, "peer" | "name">, rounds: readonly LeaseTimes[], context: Context): Result {
+  const values: Record<string, number> = { rounds: context.rounds };
+  for (const key of ["handOver", "wrap", "allocate", "release"] as const) {
+    const { median, p10, p90 } = distribution(rounds.flatMap((times) => times[key]));
+    Object.assign(values, { [`${key}Ns`]: median, [`${key}P10Ns`]: p10, [`${key}P90Ns`]: p90 });
+  }
+  return { ...name, values, rounds: rounds.map(({ handOver }) => median(handOver)) };
+}

@@ -1,0 +1,64 @@
+// What a match costs when much is posted or much waits: the cost must not depend on how much. Each depth is a process of its
+// own, measured in turn with the others.
+import { fileURLToPath } from "node:url";
+import { integer, nanoseconds, significant } from "../harness/format.js";
+import { interleave } from "../harness/interleave.js";
+import type { MatchPattern, Peer } from "../harness/peer.js";
+import { LineProcess } from "../harness/process.js";
+import type { Row } from "../harness/row.js";
+import { openSession } from "../harness/session.js";
+import { distribution } from "../harness/stats.js";
+
+const DEPTHS = [10, 1_000, 100_000] as const;
+/** The first batch also posts, or sends, everything; this many passes make the others long enough. */
+const MIN_COUNT = 2_000;
+
+const PATTERNS: Record<MatchPattern, string> = {
+  "posted-last": "the matching receive is posted last",
+  "posted-any": "receives are matched in no particular order",
+  "unexpected-behind": "the message is behind those of other tags",
+  "unexpected-any": "waiting messages are received in no particular order",
+};
+
+export const depthPeer = (depth: number): string => `depth-${depth}`;
+
+export const matchDepth: readonly Row[] = (Object.keys(PATTERNS) as MatchPattern[]).map((pattern) => ({
+  id: `match-depth/${pattern}`,
+  title: `A match beside many ${pattern.startsWith("posted") ? "posted receives" : "unexpected messages"}: ${PATTERNS[pattern]}`,
+  about: "every one has a tag of its own; send to oneself and receive it, awaiting both; time per message",
+  columns: [
+    { key: "medianNs", title: "median ns", format: nanoseconds },
+    { key: "p10Ns", title: "p10", format: nanoseconds },
+    { key: "p90Ns", title: "p90", format: nanoseconds },
+    { key: "cpuSecondsPerMillion", title: "CPU s/M", format: significant },
+  ],
+  headline: "medianNs",
+  reference: { peer: depthPeer(DEPTHS[0]), title: `${DEPTHS[0]}` },
+  async run(context) {
+    const question = {
+      peers: DEPTHS.map(atDepth),
+      workload: pattern,
+      placement: { id: "free", description: "not pinned" },
+      individually: false,
+      minCount: MIN_COUNT,
+    } as const;
+    const measured = await interleave(question, context);
+    return measured.map(({ peer: { id: peer, name }, batches, cpuNsPerPass, unavailable }) => {
+      if (unavailable !== undefined) return { peer, name, unavailable };
+      const { median, p10, p90 } = distribution(batches);
+      const values = { medianNs: median, p10Ns: p10, p90Ns: p90, cpuSecondsPerMillion: cpuNsPerPass / 1e3 };
+      return { peer, name, values: { ...values, rounds: context.rounds }, rounds: batches };
+    });
+  },
+}));
+
+function atDepth(depth: number): Peer {
+  return {
+    id: depthPeer(depth),
+    name: `${integer(depth)} others`,
+    start() {
+      const program = fileURLToPath(new URL("../peers/match-program.js", import.meta.url));
+      return openSession([new LineProcess([process.execPath, program, String(depth)])]);
+    },
+  };
+}
