@@ -381,8 +381,7 @@ export class Thread implements RequestOwner {
       if (storage === Storage.inline) this.#copyInline(record, data);
       else if (storage !== Storage.none) this.#native.take(index, data, 0);
     } else if (storage === Storage.inline) {
-      data = new Uint8Array(bytes);
-      this.#copyInline(record, data);
+      data = this.#inlineOf(record, bytes);
     } else if (storage === Storage.lease || (storage === Storage.stage && bytes >= ADOPT_BYTES)) {
       data = new Uint8Array(this.#native.adopt(index));
     } else {
@@ -404,9 +403,14 @@ export class Thread implements RequestOwner {
     const storage = this.#queue[record + Queue.storage];
     if (bytes === 0 || storage === Storage.none) return into.filled(contentsOf(bytes, encoding)); // by native code
     if (storage !== Storage.inline) return into.fill(bytes, encoding, (to, from) => this.#native.take(index, to, from));
-    const inline = new Uint8Array(bytes);
-    this.#copyInline(record, inline);
+    const inline = this.#inlineOf(record, bytes);
     return into.fill(bytes, encoding, (to, from) => to.set(inline.subarray(from, from + to.byteLength)));
+  }
+
+  /** A copy of the bytes in the record. Half as long as a loop into new memory (44 against 85 ns for 64 bytes). */
+  #inlineOf(record: number, bytes: number): Uint8Array<ArrayBuffer> {
+    const start = 4 * (record + Queue.inline);
+    return this.#inline.slice(start, start + bytes) as Uint8Array<ArrayBuffer>;
   }
 
   // At most 64 bytes: a loop is faster than a view of them.

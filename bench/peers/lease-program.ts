@@ -13,8 +13,10 @@ type Releasable = Message & { release?(): void };
 
 /** Each pass of a batch, in nanoseconds. */
 export interface LeaseTimes {
-  /** From before `send` to after `await recv`, on the clock both share, less `wrap`. */
+  /** From the loan, in native code, to the receiver's mapping of it, on the clock both share. */
   readonly handOver: number[];
+  /** From before `send` to after `await recv`. */
+  readonly whole: number[];
   /** Native code makes the receiver's ArrayBuffer. */
   readonly wrap: number[];
   /** `world.allocate` of memory that came back: it was released before the answer was sent. */
@@ -24,6 +26,7 @@ export interface LeaseTimes {
 }
 
 interface Received {
+  mappedAt: number;
   at: number;
   wrap: number;
   release: number;
@@ -31,7 +34,11 @@ interface Received {
 
 const LEASE = 0;
 const RECEIVED = 1;
-const world = (await World.join()) as Communicator & Partial<Leasing>;
+const AWAKE = 2;
+/** A round trip that no wake-up was part of; and how long to try. */
+const AWAKE_NS = 15e3;
+const AWAKE_MOST_NS = 200e6;
+const world = (await World.join()) as Communicator & Partial<Leasing & Pick<World, "stats">>;
 
 if (world.rank === 0) {
   answer("ready");
@@ -46,34 +53,56 @@ if (world.rank === 0) {
 }
 
 async function passes(allocate: Leasing["allocate"], bytes: number, count: number): Promise<LeaseTimes> {
-  const times: LeaseTimes = { handOver: [], wrap: [], allocate: [], release: [] };
+  const times: LeaseTimes = { handOver: [], whole: [], wrap: [], allocate: [], release: [] };
   for (let i = 0; i < count; i++) {
     const start = now();
     const lease = allocate(bytes);
     times.allocate.push(now() - start);
     mark(lease.data, i);
+    await awake();
     await world.send(i, { dest: 1, tag: LEASE });
+    await world.recv({ source: 1, tag: RECEIVED });
     const sentAt = now();
     await world.send(lease, { dest: 1, tag: LEASE });
-    const { at, wrap, release } = (await world.recv<Received>({ source: 1, tag: RECEIVED })).value;
-    times.handOver.push(at - sentAt - wrap);
+    const { mappedAt, at, wrap, release } = (await world.recv<Received>({ source: 1, tag: RECEIVED })).value;
+    times.handOver.push(mappedAt - (world.stats?.().leaseLentAtNs ?? Number.NaN));
+    times.whole.push(at - sentAt);
     times.wrap.push(wrap);
     times.release.push(release);
   }
   return times;
 }
 
+/** Talks to the receiver until it waits awake: a wake-up has rows of its own. */
+async function awake(): Promise<void> {
+  const begin = now();
+  for (let last = begin, fast = 0; fast < 3 && last - begin < AWAKE_MOST_NS; ) {
+    await world.send(null, { dest: 1, tag: AWAKE });
+    await world.recv({ source: 1, tag: AWAKE });
+    const time = now();
+    fast = time - last < AWAKE_NS ? fast + 1 : 0;
+    last = time;
+  }
+}
+
 async function partner(): Promise<never> {
   const wrapping = timeWrapping();
   for (;;) {
-    const i = (await world.recv<number>({ source: 0, tag: LEASE })).value;
+    const first = await world.recv<number | null>({ source: 0 });
+    if (first.tag === AWAKE) {
+      await first.reply(null);
+      continue;
+    }
+    const i = first.value as number;
+    await world.send(i, { dest: 0, tag: RECEIVED });
     const message: Releasable = await world.recv({ source: 0, tag: LEASE });
     const at = now();
     checkMark(message.data, message.byteLength, i);
     const start = now();
     message.release?.();
     const release = now() - start;
-    await world.send({ at, wrap: wrapping(), release } satisfies Received, { dest: 0, tag: RECEIVED });
+    const mappedAt = world.stats?.().leaseMappedAtNs ?? Number.NaN;
+    await world.send({ mappedAt, at, wrap: wrapping(), release } satisfies Received, { dest: 0, tag: RECEIVED });
   }
 }
 

@@ -132,6 +132,24 @@ Pages* detach_pages(Environment* e, napi_value view) {
   return pages;
 }
 
+Pages* TakenPages::take(Environment* e, napi_value view) {
+  unsigned char* base;
+  if (!buffer_of(e->env, view, &buffer_, &base)) return nullptr;
+  Holding* holding = base ? holding_at(e, base) : nullptr;
+  if (!holding) return nullptr;
+  env_ = e->env;
+  unlink(holding);
+  Pages* pages = holding->pages;
+  holding->pages = nullptr;
+  return pages;
+}
+
+TakenPages::~TakenPages() {
+  // An external buffer can always be detached; memory that is a peer's now must never be reachable from JavaScript.
+  if (env_ && napi_detach_arraybuffer(env_, buffer_) != napi_ok)
+    napi_fatal_error("carillon", NAPI_AUTO_LENGTH, "leased memory cannot be detached", NAPI_AUTO_LENGTH);
+}
+
 void forget_holdings(Environment* e) {
   for (Holding*& bin : e->holdings.bins)
     while (Holding* holding = bin) {

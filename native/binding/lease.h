@@ -28,6 +28,20 @@ napi_value hold_pages(Environment*, leases::Pages*, uint64_t bytes);
 leases::Pages* pages_under(Environment*, napi_value view);
 // Detaches the buffer of this view; its pages, if it has any, are the caller's.
 leases::Pages* detach_pages(Environment*, napi_value view);
+// The pages of a view's buffer for a message: taken at once, while the buffer is detached when this object goes, which is
+// after the message has left. What the runtime does then (it may collect garbage for large memory) is not its peer's to wait for.
+class TakenPages {
+ public:
+  TakenPages() = default;
+  TakenPages(const TakenPages&) = delete;
+  TakenPages& operator=(const TakenPages&) = delete;
+  ~TakenPages();
+  leases::Pages* take(Environment*, napi_value view);  // null: no lease lies there
+
+ private:
+  napi_env env_ = nullptr;
+  napi_value buffer_ = nullptr;
+};
 // The thread ends: what its ArrayBuffers hold is given back when the runtime lets go of them.
 void forget_holdings(Environment*);
 

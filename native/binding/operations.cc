@@ -240,14 +240,15 @@ napi_value send(napi_env env, napi_callback_info info) {
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < count; ++i) bytes += parts[i].bytes;
   if (bytes > engine.limits().max_message) return fail(env, "message too large");
-  // Handed over from here on, whatever comes: detached, and its pages are the message's.
+  // Handed over from here on, whatever comes: its pages are the message's, and the buffer is detached before this returns.
   leases::Pages* pages = nullptr;
+  TakenPages taken;
   if (call.flags & lease) {
     reap(e);  // what JavaScript has seen end uses it no longer
     pages = pages_under(e, payload[0]);
     if (!pages || count != 1) return fail(env, "send: no lease");
     if (pages->uses > 0) return number(env, kInUse);
-    if (detach_pages(e, payload[0]) != pages) return fail(env, "send: the lease cannot be detached");
+    taken.take(e, payload[0]);
   }
   if (call.peer == static_cast<int32_t>(e->rank->rank))
     return send_to_oneself(e, call.tag, call.context, call.encoding, call.flags, parts, count, bytes, pages);
@@ -506,6 +507,7 @@ napi_value stats(napi_env env, napi_callback_info) {
       {"requests", e->requests},
       {"leasesLent", l.lent},        {"leasesOut", l.out},                {"leasesMapped", l.mapped},
       {"leasesMappedAnew", l.mapped_anew}, {"leasesCopied", l.refused},   {"leaseMapNs", l.map_ns},
+      {"leaseLentAtNs", l.lent_at},        {"leaseMappedAtNs", l.mapped_at},
       {"leaseIdleBytes", l.idle_bytes},    {"leaseMappingsKept", l.cached},
   };
   for (const auto& row : rows) {

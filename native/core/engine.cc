@@ -146,7 +146,7 @@ void Engine::progress() {
     } else if (drained) {
       abandon(p);
     }
-    if (p.driver->publish(p.port)) p.touched = true;
+    publish(p);
     if (p.port->broken) p.ending = Ending::protocol;
     if (p.ending != Ending::none && !p.stalled && !p.driver->look(p.port, true)) finalize(p);
     if (p.ending == Ending::protocol) finalize(p);
@@ -180,15 +180,19 @@ void Engine::ring(Peer& p) {
   attention_.wake();
   CARILLON_STEP("engine.ring");
   doorbell_->ring(&p.bell);
-  if (!timer_running_) {
-    timer_running_ = true;
-    platform_.start_timer(platform_.self);
-  }
+  start_timer();
+}
+
+void Engine::start_timer() {
+  if (timer_running_) return;
+  timer_running_ = true;
+  platform_.start_timer(platform_.self);
 }
 
 // A ring that was not answered for a whole interval is rung once more, at the progress thread.
 void Engine::timer_fired() {
   timer_running_ = false;
+  if (deferred_) publish_deferred();
   bool again = false;
   for (uint32_t i = 0; i < size_; ++i) {
     Peer& p = peers_[i];
@@ -205,10 +209,7 @@ void Engine::timer_fired() {
     doorbell_->escalate(&p.bell);
   }
   ++tick_;
-  if (again) {
-    timer_running_ = true;
-    platform_.start_timer(platform_.self);
-  }
+  if (again) start_timer();
 }
 
 void Engine::connect(uint32_t rank, const Driver* driver, Port* port, const BellTarget& bell) {

@@ -47,6 +47,7 @@ struct Peer {
   // As receiver from it.
   uint64_t held_bytes = 0, held_envelopes = 0;  // received and not given free: it may not exceed its quota
   uint64_t given_bytes[buckets] = {}, given_envelopes[buckets] = {};
+  uint32_t unpublished = 0;              // messages taken since it last heard what was given free
   RequestList incoming;                  // receives whose bodies come in packets
   bool held = false;                     // it says that messages wait there
   bool partial = false, filling = false; // not all receives have a slot; fill_wants has not come to the end
@@ -168,6 +169,7 @@ class Engine {
   void progress();
   void settle(CompletionQueue* own);
   void ring(Peer&);
+  void start_timer();
   // endings.cc
   bool alone() const { return size_ > 1 && ended_ + 1 == size_ && handles_ <= 1; }
   void end_receives(int32_t source, Status);
@@ -226,6 +228,8 @@ class Engine {
   bool take_eager(Request*, const PacketHeader&, const unsigned char* body, Peer&);
   void take_block(Request*, Block*);
   void take_waiting(Request*, Block*);
+  void publish(Peer&);
+  void publish_deferred();
   bool fits(const Request*, uint64_t bytes, uint32_t encoding) const;
   void start_pull(Request*, int32_t source, const PacketHeader&, const unsigned char* loan);
   bool pull_block(Request*, Block*);
@@ -251,6 +255,7 @@ class Engine {
   bool any_lost_ = false;
   bool retry_ = false;   // look at the stalled again: blocks became free, or a receive came that may need none
   bool any_stalled_ = false;
+  bool deferred_ = false;  // some peer has not heard of all that was given free
   Peer* peers_ = nullptr;
   Guard guard_;
   SubmissionQueue submissions_;

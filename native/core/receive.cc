@@ -6,6 +6,7 @@ namespace carillon {
 
 namespace {
 constexpr int kBudget = 256;  // packets of one peer before the next one's turn
+constexpr uint32_t kUnpublished = 64;  // messages taken one by one before their sender hears of it
 }  // namespace
 
 bool Engine::fits(const Request* r, uint64_t bytes, uint32_t encoding) const {
@@ -16,7 +17,7 @@ void Engine::free_block(Block* b) {
   if (b->parcel) return;  // freed by the thread that takes or drops it
   if (!b->offer) credit(peers_[b->source], bucket_of(b->context, b->tag), charge_of(b->bytes), 0);
   pool_.free(b);
-  retry_ = true;
+  if (any_stalled_) retry_ = true;
 }
 
 // Blocks whose bodies JavaScript has copied out.
@@ -184,11 +185,26 @@ void Engine::take_block(Request* r, Block* b) {
   complete(r, Status::ok);
 }
 
-// The same, and its sender may send again.
+// The same, and its sender may send again. A sender that waits for that is not woken for each message, but for several: or when
+// this rank waits itself, makes progress, or after one interval of the timer.
 void Engine::take_waiting(Request* r, Block* b) {
   Peer* p = b->parcel ? nullptr : &peers_[b->source];
   take_block(r, b);
-  if (p && p->driver->publish(p->port)) p->touched = true;
+  if (!p) return;
+  if (++p->unpublished == kUnpublished) return publish(*p);
+  deferred_ = true;
+  start_timer();
+}
+
+void Engine::publish(Peer& p) {
+  p.unpublished = 0;
+  if (p.driver->publish(p.port)) p.touched = true;
+}
+
+void Engine::publish_deferred() {
+  deferred_ = false;
+  for (uint32_t i = 0; i < size_; ++i)
+    if (peers_[i].unpublished) publish(peers_[i]);
 }
 
 void Engine::match_or_post(Request* r) {
@@ -222,6 +238,7 @@ void Engine::match_or_post(Request* r) {
   r->state = RequestState::posted;
   matcher_.post(r);
   if (holding_peers_ > 0) want(r);
+  if (deferred_) publish_deferred();
   if (any_stalled_) retry_ = true;  // what it waits for may be next in a stalled ring
 }
 

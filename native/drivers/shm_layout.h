@@ -34,7 +34,8 @@ struct Lane {
   alignas(64) std::atomic<uint64_t> head;     // ring bytes published
   std::atomic<uint64_t> outcome_head;         // outcomes published
   std::atomic<uint64_t> notices;              // counts: look at my board
-  std::atomic<uint32_t> blocked;              // 1: waits for room, ring me
+  // Apart, for the peer reads it each time it gives something free, and it seldom changes.
+  alignas(64) std::atomic<uint32_t> blocked;  // 1: waits for room or credit, ring me
   // As receiver from the peer: what it looks at when it runs out of something.
   alignas(64) std::atomic<uint64_t> tail;     // ring bytes consumed
   std::atomic<uint64_t> posted;               // counts publications of changed board words

@@ -203,6 +203,7 @@ bool Leases::lend(Pages* p, uint32_t peer, Loan* loan) {
       p->generation = ++b.generations[slot];
       *loan = {p->memory.inode, p->memory.bytes, p->memory.descriptor, p->generation, p->slot, p->region, 0};
       ++counts_.lent;
+      counts_.lent_at = now_ns();
     }
   }
   let_go(&dead);
@@ -276,7 +277,8 @@ Pages* Leases::map(uint32_t peer, const Loan& loan, uint64_t bytes) {
     }
   }
   Lock lock(&mutex_);
-  counts_.map_ns += now_ns() - begin;
+  counts_.mapped_at = now_ns();
+  counts_.map_ns += counts_.mapped_at - begin;
   if (!pages) {
     ++counts_.refused;
     return nullptr;

@@ -43,6 +43,7 @@ struct Pages {
 struct Counts {
   uint64_t lent = 0, mapped = 0, mapped_anew = 0, refused = 0;  // loans that were offered, bodies that were mapped or not
   uint64_t map_ns = 0;        // spent on mapping, on whatever thread
+  uint64_t lent_at = 0, mapped_at = 0;  // when the last loan was made, and the last body mapped (CLOCK_MONOTONIC, ns)
   uint64_t out = 0, idle_bytes = 0, cached = 0;                 // now
 };
 
