@@ -86,5 +86,6 @@ function buffers(kind: string, bytes: number): Uint8Array[] {
 }
 
 function memory(kind: string, bytes: number): Uint8Array {
+  if (kind === "allocated") return world.allocate(bytes).data; // a peer maps it, and copies
   return kind === "shared" ? new Uint8Array(new SharedArrayBuffer(bytes)) : new Uint8Array(bytes);
 }

@@ -27,7 +27,7 @@ export interface RanksOptions {
 }
 
 /** Where one-way messages come from and where they are received: the `${source}-${target}` of carillon-flow-program. */
-export type Memory = "shared-shared" | "ordinary-ordinary" | "shared-ordinary" | "shared-new";
+export type Memory = "shared-shared" | "allocated-shared" | "ordinary-ordinary" | "shared-ordinary" | "shared-new";
 
 export const waitName = (wait: Wait) => (wait === "adaptive" ? "carillon" : `carillon, wait: "${wait}"`);
 
@@ -47,6 +47,7 @@ export const carillonFlow = (wait: Wait, memory: Memory = "shared-shared", id = 
 });
 
 const MEMORY_NAMES = {
+  "allocated-shared": "world.allocate → shared memory",
   "ordinary-ordinary": "ordinary → ordinary memory",
   "shared-ordinary": "shared → ordinary memory",
   "shared-new": "shared → handed over",

@@ -18,6 +18,7 @@ export function peers(folder: string) {
     block: carillon("block"),
     flow: carillonFlow("adaptive"),
     flowBlock: carillonFlow("block"),
+    allocated: carillonFlow("adaptive", "allocated-shared", "carillon-allocated"),
     ordinary: carillonFlow("adaptive", "ordinary-ordinary", "carillon-ordinary"),
     sharedToOrdinary: carillonFlow("adaptive", "shared-ordinary", "carillon-shared-ordinary"),
     handedOver: carillonFlow("adaptive", "shared-new", "carillon-handed-over"),

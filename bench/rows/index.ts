@@ -86,6 +86,7 @@ export function rows(folder: string): Row[] {
         peers: [
           peer.flow,
           peer.flowBlock,
+          peer.allocated,
           peer.ordinary,
           peer.sharedToOrdinary,
           peer.handedOver,

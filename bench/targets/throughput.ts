@@ -25,6 +25,9 @@ export const throughput: readonly Target[] = [
     "unix-socket-raw",
   ]),
   faster("bandwidth-memcpy", "1 MiB, shared memory: ≥ 0.5 of memcpy", BANDWIDTH, ADAPTIVE, 0.5, ["c-memcpy"]),
+  faster("bandwidth-allocated", "1 MiB, from world.allocate: ≥ 0.5 of memcpy", BANDWIDTH, "carillon-allocated", 0.5, [
+    "c-memcpy",
+  ]),
   faster("bandwidth-socket", "1 MiB, shared memory: ≥ 4× the UNIX socket", BANDWIDTH, ADAPTIVE, 4, ["unix-socket"]),
   faster("bandwidth-ordinary", "1 MiB, ordinary memory: ≥ 0.3 of memcpy", BANDWIDTH, "carillon-ordinary", 0.3, [
     "c-memcpy",

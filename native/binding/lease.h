@@ -52,7 +52,8 @@ void settle_pages(Request*);
 // Any thread. A message to oneself, with the pages it carries.
 void free_parcel(Parcel*);
 
-// Any thread, outside the guard: maps the body of a request that was taken for it. Pull::more: it cannot be mapped, copy it.
-Pull map_body(Rank*, Request*);
+// Any thread, outside the guard: maps the body of a request that was taken for it, or copies it out of a mapping (`whole`, or a
+// part). Pull::more: call again, or, when it is not `lent` any more, it cannot be mapped: copy it by other means.
+Pull map_body(Rank*, Request*, bool whole);
 
 }  // namespace carillon

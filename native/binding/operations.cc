@@ -222,6 +222,9 @@ struct Call {
 
 const Call& call_of(Environment* e) { return *reinterpret_cast<const Call*>(e->queue.words + 32); }
 
+// From this size on mapping memory and copying out of it takes less than process_vm_readv, which handles each page.
+constexpr uint64_t kShownLeast = 64 << 10;
+
 napi_value send(napi_env env, napi_callback_info info) {
   Environment* e = environment_of(env);
   if (!e || !e->rank) return fail(env, "send");
@@ -272,7 +275,10 @@ napi_value send(napi_env env, napi_callback_info info) {
   } else if (r && call.flags & (stable | lease) && count == 1) {
     memory = const_cast<unsigned char*>(parts[0].data);
     leases::Pages* used = pages ? nullptr : pages_under(e, payload[0]);
-    if (used) use_pages(r, used);
+    if (used) {
+      use_pages(r, used);
+      r->lent = bytes >= kShownLeast && e->rank->settings.reads_peers && e->rank->leases->show(used, memory, &r->loan);
+    }
   } else if (r) {
     r->owned = memory = take_stage(bytes, &r->owned_bytes);
     if (memory) gather(memory, parts, count);
@@ -285,7 +291,7 @@ napi_value send(napi_env env, napi_callback_info info) {
   r->submission_kind = SubmissionKind::send;
   r->is_send = true;
   r->pages = pages;
-  r->lent = pages && bytes > inline_bytes && e->rank->leases->lend(pages, static_cast<uint32_t>(call.peer), &r->loan);
+  if (pages) r->lent = bytes > inline_bytes && e->rank->leases->lend(pages, static_cast<uint32_t>(call.peer), &r->loan);
   r->synchronous = call.flags & synchronous;
   r->peer = call.peer;
   r->tag = call.tag;

@@ -175,11 +175,12 @@ bool copy_one(Rank* r, uint64_t most, CompletionQueue* own) {
   // If somebody else holds the guard, it hears of what waits when it leaves.
   if (!r->engine.try_enter()) return false;
   Request* request = r->engine.next_pull(most);
-  r->engine.leave(own);
+  if (own && request) r->engine.leave_to_copy(own);
+  else r->engine.leave(own);
   if (!request) return false;
   if (request->lent) {
     request->submission_kind = SubmissionKind::pulled;
-    request->pull_result = static_cast<uint8_t>(map_body(r, request));
+    request->pull_result = static_cast<uint8_t>(map_body(r, request, own != nullptr));
     r->engine.submit(request, own);
     return true;
   }

@@ -20,7 +20,7 @@ constexpr uint64_t kTurn = 1'000'000;        // ns in one turn of the loop, so t
 constexpr uint64_t kLull = 10'000'000;       // ns without a completion that end a conversation
 constexpr uint32_t kLosses = 3;              // in a row, then back off
 constexpr uint64_t kBackOffFirst = 1'000'000, kBackOffMost = 64'000'000;
-constexpr uint64_t kShortCopy = 256 * 1024;  // bytes a JavaScript thread copies by itself
+constexpr uint64_t kShortCopy = 1 << 20;     // bytes a JavaScript thread copies by itself: waking another costs as much
 
 bool has_records(Environment* e) {
   return queue_word(e, 0).load(std::memory_order_acquire) != queue_word(e, 16).load(std::memory_order_relaxed);

@@ -42,7 +42,18 @@ void Engine::settle(CompletionQueue* own) {
   if (!pulls_.empty()) platform_.copies(platform_.self, own);
 }
 
+void Engine::leave_to_copy(CompletionQueue* own) {
+  attention_.wake();
+  for (;;) {
+    settle(own);
+    if (guard_.try_leave()) return;
+    guard_.take_pending();
+    progress();
+  }
+}
+
 void Engine::leave(CompletionQueue* own) {
+  if (own && !pulls_.empty()) return leave_to_copy(own);
   for (int round = 0;; ++round) {
     settle(own);
     if (attention_.awake() || retry_) {

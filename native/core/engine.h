@@ -107,6 +107,9 @@ class Engine {
   // ---- any thread ----
   bool try_enter();                 // true: the caller must leave. What others submitted has been done.
   void leave(CompletionQueue* own); // `own`: the caller drains it by itself, no notify
+  // For a thread that copies a body next, a short one, and leaves again after it (or has the progress thread poll): nobody rings
+  // meanwhile, for the ring would wake another thread of this rank, on this one's processor perhaps, to do the same.
+  void leave_to_copy(CompletionQueue* own);
   // Does or has done what was submitted. The caller may not touch the submission afterwards.
   void submit(Submission*, CompletionQueue* own);
   // Looks at everything; or has the holder do it.
@@ -155,6 +158,11 @@ class Engine {
   Pull pull(Request* r) {
     Peer& p = peers_[r->from];
     return p.driver->pull(p.port, {r->slot, r->generation}, r->remote, r->landing, r->got_bytes, &r->pulled);
+  }
+  // Whether what is being copied is still its sender's to offer. Outside the guard.
+  bool stands(const Request* r) const {
+    const Peer& p = peers_[r->from];
+    return p.driver->stands(p.port, {r->slot, r->generation});
   }
   // The same for a body that was mapped whole: complete if the offer stood until now. Outside the guard.
   Pull mapped(Request* r) {

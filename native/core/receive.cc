@@ -266,7 +266,7 @@ void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h, const
   r->running = r->scattered = false;
   r->state = RequestState::pulling;
   r->landing = r->memory ? r->memory : h.bytes <= inline_bytes ? r->inlined : nullptr;
-  r->lent = h.kind == PacketKind::lease && !r->landing && !r->list;
+  r->lent = h.kind == PacketKind::lease && !r->list;
   if (r->lent) copy_bytes(&r->loan, loan, sizeof r->loan);
   if (h.bytes == 0) {
     r->running = true;
@@ -279,7 +279,8 @@ void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h, const
 
 Request* Engine::next_pull(uint64_t most) {
   for (Request* r = pulls_.first(); r; r = RequestList::next(r)) {
-    if (r->got_bytes > most && !r->lent) continue;  // mapping costs the same at any size
+    bool kept = r->lent && !r->landing && !r->loan.read_only;  // mapping costs the same at any size
+    if (r->got_bytes > most && !kept) continue;
     pulls_.remove(r);
     r->running = true;
     return r;

@@ -52,7 +52,7 @@ struct Ticket {
 constexpr uint32_t max_loans = 256;    // leases that may be out at one peer
 constexpr uint32_t max_regions = 256;  // of a rank's leased memory, that its peers may keep mapped
 
-// Memory that a sender lends for a body, for a receiver that can map it. Made and read outside the core (leases/leases.h);
+// Memory that a sender lends for a body, or shows to be copied, for a receiver that can map it. Made and read outside the core (leases/leases.h);
 // the core and the drivers only carry it.
 struct Loan {
   uint64_t inode;       // of the memory, which is a file without a name
@@ -61,9 +61,10 @@ struct Loan {
   uint32_t generation;  // of the loan word
   uint16_t slot;        // which of the pair's loan words says that it came back
   uint16_t region;      // which of the sender's region words says that the memory lives on
-  uint32_t unused;
+  uint32_t read_only;   // 1: to be copied from `offset` on; no loan, nothing comes back
+  uint64_t offset;
 };
-static_assert(sizeof(Loan) == 32);
+static_assert(sizeof(Loan) == 40);
 
 // One connected peer. Drivers extend it; what the core reads on its hot path is data here, not a call.
 struct Port {

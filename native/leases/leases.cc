@@ -165,7 +165,7 @@ void Leases::release(Pages* p) {
     return;
   }
   // Before anybody hears that it is back. May take long, so not under the mutex.
-  const bool clean = p->own || drop_copies(p->memory.base, p->memory.bytes);
+  const bool clean = p->own || p->reading || drop_copies(p->memory.base, p->memory.bytes);
   PagesList dead;
   bool last;
   {
@@ -201,7 +201,7 @@ bool Leases::lend(Pages* p, uint32_t peer, Loan* loan) {
       p->peer = peer;
       p->slot = static_cast<uint16_t>(slot);
       p->generation = ++b.generations[slot];
-      *loan = {p->memory.inode, p->memory.bytes, p->memory.descriptor, p->generation, p->slot, p->region, 0};
+      *loan = {p->memory.inode, p->memory.bytes, p->memory.descriptor, p->generation, p->slot, p->region, 0, 0};
       ++counts_.lent;
       counts_.lent_at = now_ns();
     }
@@ -249,7 +249,14 @@ bool Leases::lives(const Pages* p) const {
          port->regions[p->region].load(std::memory_order_relaxed) == p->memory.inode;
 }
 
-Pages* Leases::map(uint32_t peer, const Loan& loan, uint64_t bytes) {
+bool Leases::show(const Pages* p, const unsigned char* at, Loan* loan) {
+  if (!p->own) return false;
+  const auto offset = static_cast<uint64_t>(at - p->memory.base);
+  *loan = {p->memory.inode, p->memory.bytes, p->memory.descriptor, 0, 0, p->region, 1, offset};
+  return true;
+}
+
+Pages* Leases::map(uint32_t peer, const Loan& loan, uint64_t bytes, bool reading) {
   const uint64_t begin = now_ns();
   PagesList dead;
   Pages* pages = nullptr;
@@ -257,7 +264,8 @@ Pages* Leases::map(uint32_t peer, const Loan& loan, uint64_t bytes) {
   {
     Lock lock(&mutex_);
     sweep(&dead);
-    if (borrowers_[peer].port && loan.slot < max_loans && loan.bytes >= bytes) {
+    const bool fits = loan.offset <= loan.bytes && bytes <= loan.bytes - loan.offset;
+    if (borrowers_[peer].port && loan.slot < max_loans && fits && (reading || !loan.read_only)) {
       process = borrowers_[peer].process;
       for (pages = cache_.first(); pages; pages = PagesList::next(pages))
         if (pages->peer == peer && pages->memory.inode == loan.inode && pages->memory.bytes == loan.bytes) break;
@@ -287,7 +295,8 @@ Pages* Leases::map(uint32_t peer, const Loan& loan, uint64_t bytes) {
   if (anew) ++counts_.mapped_anew;
   ++held_;
   pages->home = this;
-  pages->on_loan = true;
+  pages->on_loan = !reading;
+  pages->reading = reading;
   pages->peer = peer;
   pages->region = loan.region;
   pages->slot = loan.slot;

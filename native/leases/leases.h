@@ -31,6 +31,7 @@ struct Pages {
   uint32_t uses = 0;          // requests that read or write it; of the JavaScript thread that holds it
   bool released = false;      // given back, but for those requests
   bool own = false;
+  bool reading = false;       // a mapping that is only copied from
 
   // A loan, out or being offered (own), or in (a mapping).
   bool on_loan = false;
@@ -73,8 +74,11 @@ class Leases {
   // Nobody knows whether the peer has. The pages are no longer anybody's.
   void discard(Pages*);
 
-  // Maps what a peer lends, at least `bytes` of it. Null: it cannot be had, copy the body instead.
-  Pages* map(uint32_t peer, const Loan&, uint64_t bytes);
+  // Shows a peer what lies in own pages from `at` on, to be copied while the caller keeps them. False: it cannot be shown.
+  bool show(const Pages*, const unsigned char* at, Loan*);
+  // Maps what a peer lends or shows, at least `bytes` of it; `reading`: to copy from it and release it at once. Null: it cannot
+  // be had, copy the body by other means.
+  Pages* map(uint32_t peer, const Loan&, uint64_t bytes, bool reading);
 
   Counts counts();
 

@@ -70,7 +70,7 @@ struct Pair {
   Pages* hand_over(Pages* pages, uint64_t bytes) {
     Loan loan;
     if (!owner().lend(pages, 1, &loan)) return nullptr;
-    Pages* mapped = borrower().map(0, loan, bytes);
+    Pages* mapped = borrower().map(0, loan, bytes, false);
     if (mapped) owner().lent(pages);
     return mapped;
   }
@@ -95,26 +95,29 @@ static void refusals() {
     const char* what;
     Loan loan;
   } rows[] = {
-      {"a descriptor there is none", {sound.inode, 12288, 99999, 1, 0, 0, 0}},
-      {"a negative descriptor", {sound.inode, 12288, -1, 1, 0, 0, 0}},
-      {"what is no memory", {sound.inode, 12288, event, 1, 0, 0, 0}},
-      {"memory without the seals", {sound.inode, 12288, unsealed, 1, 0, 0, 0}},
-      {"sealed memory that is not what was lent", {sound.inode, 12288, another, 1, 0, 0, 0}},
-      {"memory of another size than told", {sound.inode, 8192, sound.descriptor, 1, 0, 0, 0}},
-      {"memory larger than it is", {sound.inode, uint64_t{1} << 50, sound.descriptor, 1, 0, 0, 0}},
-      {"memory smaller than the body", {sound.inode, 4096, sound.descriptor, 1, 0, 0, 0}},
-      {"a loan word there is none", {sound.inode, 12288, sound.descriptor, 1, max_loans, 0, 0}},
+      {"a descriptor there is none", {sound.inode, 12288, 99999, 1, 0, 0, 0, 0}},
+      {"a negative descriptor", {sound.inode, 12288, -1, 1, 0, 0, 0, 0}},
+      {"what is no memory", {sound.inode, 12288, event, 1, 0, 0, 0, 0}},
+      {"memory without the seals", {sound.inode, 12288, unsealed, 1, 0, 0, 0, 0}},
+      {"sealed memory that is not what was lent", {sound.inode, 12288, another, 1, 0, 0, 0, 0}},
+      {"memory of another size than told", {sound.inode, 8192, sound.descriptor, 1, 0, 0, 0, 0}},
+      {"memory larger than it is", {sound.inode, uint64_t{1} << 50, sound.descriptor, 1, 0, 0, 0, 0}},
+      {"memory smaller than the body", {sound.inode, 4096, sound.descriptor, 1, 0, 0, 0, 0}},
+      {"a loan word there is none", {sound.inode, 12288, sound.descriptor, 1, max_loans, 0, 0, 0}},
+      {"a place beyond its end", {sound.inode, 12288, sound.descriptor, 1, 0, 0, 0, 4096}},
+      {"a place that overflows", {sound.inode, 12288, sound.descriptor, 1, 0, 0, 0, ~uint64_t{0}}},
+      {"what is only shown, to be kept,", {sound.inode, 12288, sound.descriptor, 1, 0, 0, 1, 0}},
   };
   for (const auto& row : rows) {
     char text[128];
     snprintf(text, sizeof text, "%s is not mapped", row.what);
-    check(pair.borrower().map(0, row.loan, 10000) == nullptr, text);
+    check(pair.borrower().map(0, row.loan, 10000, false) == nullptr, text);
   }
   for (const int descriptor : {unsealed, another, event}) close(descriptor);
   check(open_descriptors() == before, "and nothing is left of the attempts");
   Loan odd = sound;
   odd.region = 60000;
-  Pages* mapped = pair.borrower().map(0, odd, 10000);
+  Pages* mapped = pair.borrower().map(0, odd, 10000, false);
   check(mapped != nullptr, "a region without a word is mapped");
   pair.borrower().release(mapped);
   check(pair.borrower().counts().cached == 0, "but not kept");
@@ -179,7 +182,7 @@ static void unheard() {
   pages->memory.base[0] = 5;
   Loan loan, next = {};
   pair.owner().lend(pages, 1, &loan);
-  Pages* mapped = pair.borrower().map(0, loan, 1);
+  Pages* mapped = pair.borrower().map(0, loan, 1, false);
   pair.owner().discard(pages);
   check(mapped->memory.base[0] == 5, "memory that its owner dropped stays with who has it");
   Pages* later = nullptr;
@@ -190,7 +193,7 @@ static void unheard() {
     pair.owner().release(later);
   }
   check(next.slot == loan.slot && next.generation == loan.generation + 1, "its slot is lent again");
-  Pages* newer = pair.borrower().map(0, next, 1);
+  Pages* newer = pair.borrower().map(0, next, 1, false);
   pair.owner().lent(later);
   pair.borrower().release(newer);
   pair.borrower().release(mapped);

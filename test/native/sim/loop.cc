@@ -17,21 +17,25 @@ bool copy_one(Thread& t, uint64_t most, CompletionQueue* own) {
   Engine& engine = *t.process->engine;
   if (!engine.try_enter()) return false;
   Request* request = engine.next_pull(most);
-  engine.leave(own);
+  if (own && request) engine.leave_to_copy(own);
+  else engine.leave(own);
   if (!request) return false;
   if (request->lent) {
     // Mapping, as binding/lease.cc does it: refused now and then, else the memory is there at once.
     Pull mapped = Pull::more;
-    free(request->stage);
-    request->stage = static_cast<unsigned char*>(malloc(request->got_bytes));
+    unsigned char* to = request->landing;  // or copied out of a mapping
+    if (!to) {
+      free(request->stage);
+      to = request->stage = static_cast<unsigned char*>(malloc(request->got_bytes));
+    }
     step("map");
     if (world->random.chance(100)) {
       request->lent = false;
     } else {
-      if (copy(request->from, 0, request->remote, request->stage, request->got_bytes) == CopyResult::unreadable)
-        memset(request->stage, 0, request->got_bytes);  // a hostile peer's
+      if (copy(request->from, 0, request->remote, to, request->got_bytes) == CopyResult::unreadable)
+        memset(to, 0, request->got_bytes);  // a hostile peer's
       mapped = engine.mapped(request);
-      request->mapped = mapped == Pull::complete;
+      request->mapped = mapped == Pull::complete && !request->landing;
     }
     if (mapped == Pull::revoked) reinterpret_cast<Operation*>(request)->requeued = true;
     request->submission_kind = SubmissionKind::pulled;
