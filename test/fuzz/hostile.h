@@ -126,14 +126,16 @@ class Hostile {
     const uint8_t wrong = kind & 0x80 ? in.u8() : 0;
     const bool offer = kind & 1;
     const uint32_t size = in.u16();
-    const uint32_t body = offer ? 0 : wrong & 1 ? size : size % (ring_bytes_ / 2 - 64);
-    const uint32_t packet_bytes = static_cast<uint32_t>(sizeof(PacketHeader)) + body;
-    uint32_t length = static_cast<uint32_t>(shm::round_up(8 + packet_bytes, 64));
     uint64_t head = lane_->head.load();
     uint32_t offset = static_cast<uint32_t>(head % ring_bytes_) & ~63u;
-    if (ring_bytes_ - offset < length && !(wrong & 2)) {
-      put(offset, ring_bytes_ - offset, 0xffffffff);
-      head += ring_bytes_ - offset;
+    const uint32_t to_end = ring_bytes_ - offset;
+    uint32_t body = offer ? 0 : wrong & 1 ? size : size % (ring_bytes_ / 2 - 64);
+    if (!offer && wrong & 2 && to_end + size % 256 > 176) body = to_end + size % 256 - 176;  // to the ring's end, or a bit beyond
+    const uint32_t packet_bytes = static_cast<uint32_t>(sizeof(PacketHeader)) + body;
+    uint32_t length = static_cast<uint32_t>(shm::round_up(8 + packet_bytes, 64));
+    if (to_end < length && !(wrong & 2)) {
+      put(offset, to_end, 0xffffffff);
+      head += to_end;
       offset = 0;
     }
     PacketHeader h = {};
@@ -145,7 +147,7 @@ class Hostile {
     h.generation = in.below(4);
     h.kind = offer ? PacketKind::offer : PacketKind::eager;
     if (wrong & 4) h.bytes = in.u8() & 1 ? h.bytes + in.u8() : in.u64();
-    if (wrong & 8) length = in.u8() * 64;
+    if (wrong & 8) length = in.u8() & 1 ? to_end : in.u8() * 64;
     if (wrong & 16) h.slot = in.u16();
     if (wrong & 32) h.kind = static_cast<PacketKind>(in.u8());
     if (wrong & 64) h.context = in.u32();
