@@ -38,7 +38,8 @@ struct Hub {
   explicit Hub(uint32_t size) : roster(size) {}
   ~Hub();
   bool open();
-  void run();
+  bool turn(int patience);  // one wait of at most so many ms and what came of it; false: told to stop
+  int timeout() const;
 
   char address[48] = {};
   std::atomic<int32_t> aborter{-1};  // written by the hub's thread
@@ -62,7 +63,6 @@ struct Hub {
   void tell_all();
   void fail(uint32_t rank, const Ending& how);
   void look_at_endings();
-  int timeout() const;
 
   Roster roster;
   Connections connections;
@@ -109,18 +109,17 @@ int Hub::timeout() const {
   return left > 0 ? static_cast<int>(left) : 0;
 }
 
-void Hub::run() {
+bool Hub::turn(int patience) {
   epoll_event events[64];
-  for (;;) {
-    const int count = connections.wait(events, 64, timeout());
-    for (int i = 0; i < count; ++i) handle(events[i]);
-    {
-      const std::lock_guard lock(mutex);
-      if (stop) return;
-    }
-    look_at_endings();
-    on_time();
+  const int count = connections.wait(events, 64, patience);
+  for (int i = 0; i < count; ++i) handle(events[i]);
+  {
+    const std::lock_guard lock(mutex);
+    if (stop) return false;
   }
+  look_at_endings();
+  on_time();
+  return true;
 }
 
 void Hub::handle(const epoll_event& event) {
@@ -335,7 +334,12 @@ Hub* hub_open(uint32_t size) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);  // the new thread inherits it
-    error = pthread_create(&hub->thread, nullptr, [](void* of) -> void* { return static_cast<Hub*>(of)->run(), nullptr; }, hub);
+    const auto run = [](void* of) -> void* {
+      auto* self = static_cast<Hub*>(of);
+      while (self->turn(self->timeout())) continue;
+      return nullptr;
+    };
+    error = pthread_create(&hub->thread, nullptr, run, hub);
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
   if (error == 0) {

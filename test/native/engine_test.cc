@@ -2,7 +2,6 @@
 // engine_matching.cc and engine_pool.cc. Linked with native/engine_unit.cc. Prints one line per check; the exit code is 1
 // when one failed. `threads`: only what runs in threads; `depth`: measures (engine_depth.cc).
 #include <pthread.h>
-#include <sched.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -111,7 +110,7 @@ static void guard() {
   check(shared.looked == 4 * rounds, "the last look saw everything");
 }
 
-// ---- two engines, one mapping: real threads send and receive ------------------------------------------------------------
+// ---- an engine that nobody else uses -----------------------------------------------------------------------------------
 
 namespace {
 struct Side {
@@ -123,9 +122,6 @@ struct Side {
   unsigned char* pool;
   CompletionQueue queue;
   uint32_t words[queue_layout::records + queue_layout::capacity * queue_layout::record_words] = {};
-  Side* other;
-  uint32_t consumed = 0;
-  std::atomic<bool> stop{false};
 };
 
 const Doorbell silent = {.name = "silent", .ring = [](const BellTarget*) {}, .escalate = [](const BellTarget*) {}};
@@ -141,100 +137,7 @@ void connect(Side* s, uint32_t rank) {
                  limits);
   s->queue.words = s->words;
 }
-
-void* poll_for_ever(void* argument) {
-  auto* s = static_cast<Side*>(argument);
-  while (!s->stop.load()) {
-    s->engine.poll(nullptr);
-    sched_yield();
-  }
-  return nullptr;
-}
-
-constexpr uint32_t exchanges = 3000;
-
-void* exchange(void* argument) {
-  auto* s = static_cast<Side*>(argument);
-  uint64_t bad = 0;
-  auto* head = reinterpret_cast<std::atomic<uint32_t>*>(s->words);
-  for (uint32_t i = 0; i < exchanges; ++i) {
-    Request receive;
-    receive.queue = &s->queue;
-    receive.submission_kind = SubmissionKind::receive;
-    receive.peer = any_source;
-    receive.tag = 3;
-    receive.bytes = UINT64_MAX;
-    s->engine.submit(&receive, &s->queue);
-    Request send;
-    unsigned char body[200];
-    memset(body, static_cast<int>(i), sizeof body);
-    send.queue = &s->queue;
-    send.submission_kind = SubmissionKind::send;
-    send.is_send = true;
-    send.peer = static_cast<int>(s->other->engine.rank());
-    send.tag = 3;
-    send.encoding = i;
-    send.memory = body;
-    send.bytes = i % sizeof body;
-    s->engine.submit(&send, &s->queue);
-    for (int records = 0; records < 2; ++records) {
-      while (head->load(std::memory_order_acquire) == s->consumed) {
-        s->engine.poll(&s->queue);
-        sched_yield();
-      }
-      Request* r = s->queue.emitted[s->consumed % queue_layout::capacity];
-      if (r == &receive) {
-        const unsigned char* data = r->storage == Storage::block ? r->block->body() : r->inlined;
-        if (r->got_encoding != i || r->got_bytes != i % sizeof body) ++bad;
-        for (uint64_t k = 0; k < r->got_bytes; ++k) bad += data[k] != static_cast<unsigned char>(i);
-        if (r->block) s->engine.pool().give_back(r->block);
-      }
-      s->queue.reaped.store(++s->consumed);
-    }
-  }
-  return reinterpret_cast<void*>(bad);
-}
 }  // namespace
-
-static void threads() {
-  Side* sides[2];
-  size_t bytes = shm::segment_bytes(2, shm::ring_bytes_for(2));
-  for (uint32_t i = 0; i < 2; ++i) {
-    sides[i] = new Side;
-    sides[i]->segment = static_cast<unsigned char*>(aligned_alloc(4096, bytes));
-    memset(sides[i]->segment, 0, bytes);
-    shm::format(sides[i]->segment, i, 2, shm::ring_bytes_for(2), Limits{}.quota_bytes, Limits{}.quota_envelopes);
-    sides[i]->pool = static_cast<unsigned char*>(aligned_alloc(64, 16 << 20));
-    connect(sides[i], i);
-  }
-  for (uint32_t i = 0; i < 2; ++i) {
-    Side* s = sides[i];
-    s->other = sides[1 - i];
-    while (!s->engine.try_enter()) sched_yield();
-    check(shm::connect(&s->port, s->segment, s->other->segment, bytes, 1 - i), "a segment is connected");
-    s->engine.connect(1 - i, &shm::driver, &s->port, {});
-    s->engine.leave(nullptr);
-  }
-  pthread_t workers[2], pollers[2];
-  for (int i = 0; i < 2; ++i) pthread_create(&pollers[i], nullptr, poll_for_ever, sides[i]);
-  for (int i = 0; i < 2; ++i) pthread_create(&workers[i], nullptr, exchange, sides[i]);
-  uint64_t bad = 0;
-  for (int i = 0; i < 2; ++i) {
-    void* result;
-    pthread_join(workers[i], &result);
-    bad += reinterpret_cast<uint64_t>(result);
-  }
-  for (int i = 0; i < 2; ++i) {
-    sides[i]->stop.store(true);
-    pthread_join(pollers[i], nullptr);
-  }
-  check(bad == 0, "two engines with two threads each exchange every message intact");
-  for (Side* s : sides) {
-    free(s->segment);
-    free(s->pool);
-    delete s;
-  }
-}
 
 // ---- what is accepted as a packet ---------------------------------------------------------------------------------------
 
@@ -323,7 +226,6 @@ int main(int count, char** arguments) {
     validation();
   }
   guard();
-  threads();
   printf("%d passed, %d failed\n", passed, failed);
   return failed ? 1 : 0;
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
-# The native tests, without Node: parts of the engine, bootstrap, leases, the same with real threads under ThreadSanitizer,
-# CARILLON_KILLS (500) real ranks killed as they talk, the simulator for CARILLON_SIM_SECONDS (60), and what the engine's
-# object may contain. Ends with "N passed, M failed".
+# The native tests, without Node: parts of the engine, bootstrap, leases, the engine under real threads (ThreadSanitizer, then
+# AddressSanitizer), what the fuzzers know and found, CARILLON_KILLS (500) real ranks killed as they talk, the simulator for
+# CARILLON_SIM_SECONDS (60), and what the engine's object may contain. Ends with "N passed, M failed".
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 folder=$(mktemp -d) || exit 1
@@ -50,6 +50,10 @@ tsan="$common -O1 -fsanitize=thread"
   done
   echo "$CXX $asan test/native/engine_*.cc native/engine_unit.cc -o $folder/engine_test"
   echo "$CXX $tsan test/native/engine_*.cc native/engine_unit.cc -o $folder/engine_tsan"
+  echo "$CXX $tsan test/native/threads_test.cc native/engine_unit.cc -o $folder/threads_tsan"
+  echo "$CXX $asan test/native/threads_test.cc native/engine_unit.cc -o $folder/threads_test"
+  echo "$CXX $asan -DCARILLON_SIM test/fuzz/replay.cc test/fuzz/peer_fuzz.cc test/fuzz/side.cc native/engine_unit.cc -o $folder/replay_peer"
+  echo "$CXX $asan test/fuzz/replay.cc test/fuzz/handshake_fuzz.cc native/bootstrap/client.cc native/bootstrap/segment.cc -o $folder/replay_handshake"
   echo "$CXX $common -O1 -fsanitize=address,undefined -fno-sanitize-recover=all test/native/bootstrap_test.cc native/bootstrap/*.cc -o $folder/bootstrap_test"
   echo "$CXX $asan test/native/leases_test.cc native/leases/*.cc native/bootstrap/segment.cc -o $folder/leases_test"
   echo "$CXX $tsan test/native/leases_test.cc native/leases/*.cc native/bootstrap/segment.cc -o $folder/leases_tsan"
@@ -68,6 +72,13 @@ run leases_test "$folder/leases_test"
 TSAN_OPTIONS=halt_on_error=1 run engine_tsan "$folder/engine_tsan" threads
 run kill_test "$folder/kill_test" --kills "${CARILLON_KILLS:-500}"
 TSAN_OPTIONS=halt_on_error=1 run leases_tsan "$folder/leases_tsan" threads
+TSAN_OPTIONS=halt_on_error=1 run threads_tsan "$folder/threads_tsan" 10
+run threads_test "$folder/threads_test" 5
+# Every file that the fuzzers started from, and everything they ever found.
+for target in peer handshake; do
+  # shellcheck disable=SC2046
+  run "replay_$target" "$folder/replay_$target" $(find test/fuzz/corpus/$target test/fuzz/findings/$target -type f 2>/dev/null)
+done
 seconds=${CARILLON_SIM_SECONDS:-60}
 "$folder/sim" --seconds "$seconds" >"$folder/sim.log" 2>&1
 cat "$folder/sim.log"
