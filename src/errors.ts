@@ -42,7 +42,7 @@ export type CarillonErrorCode =
   | "ERR_CARILLON_PEER_LOST"
   /** The peer wrote what no Carillon writes; its connection is over. */
   | "ERR_CARILLON_PEER_PROTOCOL"
-  /** The kernel does not let this process read its peers' memory. */
+  /** The body could not be read out of its sender's memory (not that it is forbidden: then bodies come in packets). */
   | "ERR_CARILLON_PULL_FORBIDDEN"
   /** Members of a communicator called different collectives, or one with different roots, operations, types or lengths. */
   | "ERR_CARILLON_COLLECTIVE_MISMATCH"

@@ -47,7 +47,7 @@ export function failure(
     case Status.unreadable:
       return new CarillonError(
         "ERR_CARILLON_PULL_FORBIDDEN",
-        `${what}: the kernel does not let ${who} and this one read each other's memory (process_vm_readv); \`carillon info\` says why`,
+        `${what}: the body could not be read out of its sender's memory; \`carillon info\` says what this kernel allows`,
         details,
       );
     default:
