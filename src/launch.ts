@@ -124,7 +124,7 @@ function check(options: LaunchOptions): void {
   demand(args === undefined || isStrings(args), "args", "an array of strings", args);
   demand(execArgv === undefined || isStrings(execArgv), "execArgv", "an array of strings", execArgv);
   demand(env === undefined || (isObject(env) && isStrings(Object.values(env))), "env", "an object of strings", env);
-  settingsFrom(settingsAmong(options));
+  settingsFrom(settingsAmong(options), "launch: ");
   demand(label === undefined || typeof label === "boolean", "label", "a boolean", label);
 }
 

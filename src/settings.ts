@@ -36,15 +36,15 @@ const VARIABLES = {
 } as const;
 
 /**
- * Every setting, from the options, else the environment, else the default.
+ * Every setting, from the options, else the environment, else the default. `caller` begins messages about options.
  * @throws CarillonError ERR_CARILLON_INVALID_ARGUMENT for an option, ERR_CARILLON_ENVIRONMENT for a variable
  */
-export function settingsFrom(options: Settings): Required<Settings> {
+export function settingsFrom(options: Settings, caller = ""): Required<Settings> {
   return {
-    wait: word(options, "wait", ["adaptive", "block"]),
-    maxUnexpectedBytes: bytes(options, "maxUnexpectedBytes", 2 ** 20, 2 ** 34, 2 ** 26),
-    eagerBytes: bytes(options, "eagerBytes", 0, 16_000, 16_000),
-    rendezvous: word(options, "rendezvous", ["auto", "read", "ring"]),
+    wait: word(options, caller, "wait", ["adaptive", "block"]),
+    maxUnexpectedBytes: bytes(options, caller, "maxUnexpectedBytes", 2 ** 20, 2 ** 34, 2 ** 26),
+    eagerBytes: bytes(options, caller, "eagerBytes", 0, 16_000, 16_000),
+    rendezvous: word(options, caller, "rendezvous", ["auto", "read", "ring"]),
   };
 }
 
@@ -70,17 +70,19 @@ export function settingsAmong(options: Settings): Settings {
 
 function word<const K extends "wait" | "rendezvous", W extends string>(
   options: Settings,
+  caller: string,
   name: K,
   words: readonly [W, ...W[]],
 ): W {
   const asked = options[name] ?? process.env[VARIABLES[name]] ?? words[0];
   if ((words as readonly unknown[]).includes(asked)) return asked as unknown as W;
   const choice = words.map((each) => `"${each}"`).join(" or ");
-  throw wrong(options, name, choice, JSON.stringify(asked));
+  throw wrong(options, caller, name, choice, JSON.stringify(asked));
 }
 
 function bytes(
   options: Settings,
+  caller: string,
   name: "maxUnexpectedBytes" | "eagerBytes",
   least: number,
   most: number,
@@ -90,11 +92,17 @@ function bytes(
   const asked = options[name] ?? (variable === undefined ? normal : /^\d{1,15}$/.test(variable) ? +variable : variable);
   if (Number.isInteger(asked) && (asked as number) >= least && (asked as number) <= most) return asked as number;
   const shown = typeof asked === "string" ? JSON.stringify(asked) : String(asked);
-  throw wrong(options, name, `a whole number of bytes from ${least} to ${most}`, shown);
+  throw wrong(options, caller, name, `a whole number of bytes from ${least} to ${most}`, shown);
 }
 
-function wrong(options: Settings, name: keyof typeof VARIABLES, asked: string, found: string): CarillonError {
+function wrong(
+  options: Settings,
+  caller: string,
+  name: keyof typeof VARIABLES,
+  asked: string,
+  found: string,
+): CarillonError {
   return options[name] === undefined
     ? new CarillonError("ERR_CARILLON_ENVIRONMENT", `${VARIABLES[name]} must be ${asked}, not ${found}`)
-    : new CarillonError("ERR_CARILLON_INVALID_ARGUMENT", `${name} must be ${asked}, not ${found}`);
+    : new CarillonError("ERR_CARILLON_INVALID_ARGUMENT", `${caller}${name} must be ${asked}, not ${found}`);
 }

@@ -1,6 +1,6 @@
 // Messages between ranks: bytes and values of every size arrive as they were sent.
-import { describe, test } from "vitest";
-import { plays } from "./support/ranks.js";
+import { describe, expect, test } from "vitest";
+import { plays, ranks } from "./support/ranks.js";
 
 const PROGRAM = "point-to-point.mjs";
 
@@ -13,6 +13,18 @@ describe("between ranks", () => {
   test("a tag selects, whatever came first", () => plays(2, PROGRAM, "tags"));
   test("any source and any tag are the default", () => plays(3, PROGRAM, "any"));
   test("synchronous and large sends settle when the receiver has matched them", () => plays(2, PROGRAM, "synchronous"));
+});
+
+describe("between ranks that may not read each other's memory", () => {
+  test.each(["sizes", "fromShared", "values", "gathers", "synchronous"])("%s, through the ring", async (scenario) => {
+    const job = ranks(2, PROGRAM, [scenario], { env: { CARILLON_RENDEZVOUS: "ring" } });
+    await job.endedWell();
+  });
+  test("and the bodies do go in packets", async () => {
+    const job = ranks(2, "flow.mjs", ["pushed"], { env: { CARILLON_RENDEZVOUS: "ring" } });
+    await job.endedWell();
+    expect((await job.at(0).hears("pushed")).pushed).toBe(20);
+  });
 });
 
 describe("to oneself", () => {

@@ -116,6 +116,8 @@ test.each([
   { size: 2, execArgv: {} },
   { size: 2, env: { A: 1 } },
   { size: 2, wait: "never" },
+  { size: 2, maxUnexpectedBytes: 1 },
+  { size: 2, rendezvous: "never" },
   { size: 2, label: "yes" },
 ])("%j is refused", async (options) => {
   const error = launchError(await parent(options).ended);

@@ -91,6 +91,19 @@ await play({
     }
   },
 
+  /** Large bodies, several at a time: how many were pushed? */
+  async pushed(world) {
+    const count = 20;
+    const body = (i) => bytes(100_000 + i * 7919, i);
+    if (world.rank === 0) {
+      await Promise.all(Array.from({ length: count }, (_, i) => world.send(body(i), { dest: 1, tag: i % 3 })));
+      say({ pushed: world.stats().pushed });
+    } else {
+      const receives = Array.from({ length: count }, (_, i) => world.recv({ source: 0, tag: i % 3 }));
+      for (const [i, message] of (await Promise.all(receives)).entries()) same(message.data, body(i), `message ${i}`);
+    }
+  },
+
   /** Both flood each other before either receives. */
   async flood(world) {
     const peer = 1 - world.rank;

@@ -40,12 +40,14 @@ void watch(int set, int descriptor, uint32_t events) {
 
 bool Member::join(const char* address, uint32_t rank, uint32_t size) {
   bootstrap::Refusal refusal = bootstrap::Refusal::none;
+  Settings settings;
+  settings.reads_peers = rank % 3 != 2;  // every third has bodies sent in packets
   environment_ = new Environment;
   environment_->queue.words = static_cast<uint32_t*>(calloc(queue_words, sizeof(uint32_t)));
   environment_->queue.owner = environment_;
   environment_->notify_descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   waits_ = epoll_create1(EPOLL_CLOEXEC);
-  rank_ = environment_->rank = acquire_rank(address, rank, size, {}, &refusal);
+  rank_ = environment_->rank = acquire_rank(address, rank, size, settings, &refusal);
   if (!rank_) return false;
   watch(waits_, environment_->notify_descriptor, EPOLLIN);
   watch(waits_, rank_->bell, EPOLLIN | EPOLLEXCLUSIVE | EPOLLET);
