@@ -74,8 +74,10 @@ void* claim(Port* port, uint32_t bytes) {
   auto room = [&] { return p->ring_bytes - (p->head - p->tail_seen) >= skip + length; };
   if (!room() && (!refresh_tail(p) || !room())) {
     if (p->broken) return nullptr;
+    bool waits = p->no_room;  // somebody else does already
     ask_for_ring(p, p->asked, true);
     if (p->broken || !room()) return nullptr;
+    if (!waits) ask_for_ring(p, p->asked, false);  // it came in that moment
   }
   if (skip) {
     *reinterpret_cast<Frame*>(p->ring_out + offset) = {skip, filler};

@@ -284,7 +284,7 @@ bool consume(Thread& t, Operation* o, const uint32_t* record) {
     return false;
   }
   --t.outstanding_receives;
-  if (world->phase == World::Phase::drain && r.peer == any_source && r.tag == any_tag && r.bytes == UINT64_MAX &&
+  if (world->phase == World::Phase::drain && r.takes == Takes::message && r.peer == any_source && r.tag == any_tag && r.bytes == UINT64_MAX &&
       status >= static_cast<int>(Status::peer_closed) && status <= static_cast<int>(Status::peer_protocol))
     t.nobody_left[r.context] = true;
   uint64_t bytes = record[6] | uint64_t{record[7]} << 32;
