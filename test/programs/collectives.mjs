@@ -366,6 +366,10 @@ await play({
     if (world.rank === 1) return;
     const error = await rejects(world.barrier(), "ERR_CARILLON_PEER_CLOSED");
     assert.equal(error.rank, 1);
+    // Nobody else leaves while another may still be about to find out.
+    const staying = others(world).filter((other) => other !== 1);
+    for (const dest of staying) await world.send("over", { dest, tag: 5 });
+    for (const source of staying) await world.recv({ source, tag: 5 });
   },
 
   /** The world is closed while a collective is in flight. */
