@@ -31,6 +31,7 @@
         "native/binding/hub_object.cc",
         "native/binding/lease.cc",
         "native/binding/machine.cc",
+        "native/binding/messages.cc",
         "native/binding/operations.cc",
         "native/binding/probing.cc",
         "native/binding/progress.cc",

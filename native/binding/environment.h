@@ -1,6 +1,6 @@
 // One JavaScript thread: its completion queue, its requests, its place in its event loop, its teardown.
 // Responsible for waking that thread and for keeping it alive while requests are outstanding; not for what the requests
-// do (core) nor for reading arguments (operations.cc). Used by its own thread only, except where said.
+// do (core) nor for reading arguments (arguments.h). Used by its own thread only, except where said.
 #pragma once
 
 #include <node_api.h>

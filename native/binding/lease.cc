@@ -7,7 +7,7 @@
 
 #include <new>
 
-#include "environment.h"
+#include "arguments.h"
 #include "operations.h"
 
 namespace carillon {
@@ -159,15 +159,7 @@ void forget_holdings(Environment* e) {
 }
 
 void define_leases(napi_env env, napi_value exports) {
-  const struct {
-    const char* name;
-    napi_callback function;
-  } functions[] = {{"allocate", allocate}, {"release", release}};
-  for (const auto& f : functions) {
-    napi_value function;
-    napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.function, nullptr, &function);
-    napi_set_named_property(env, exports, f.name, function);
-  }
+  define(env, exports, {{"allocate", allocate}, {"release", release}});
 }
 
 }  // namespace carillon

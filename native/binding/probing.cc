@@ -1,15 +1,10 @@
 // What JavaScript calls about matched probes: a look that does not wait, and giving back what a probe took. Waiting probes and
-// the receive of what one took are receives (operations.cc). No protocol logic.
-#include "environment.h"
+// the receive of what one took are receives (messages.cc). No protocol logic.
+#include "arguments.h"
 #include "operations.h"
 
 namespace carillon {
 namespace {
-
-napi_value fail(napi_env env, const char* what) {
-  napi_throw_error(env, "ERR_CARILLON_INTERNAL", what);
-  return nullptr;
-}
 
 // The call area, where the answer is put: Call in src/native.ts.
 struct Probed {
@@ -75,15 +70,7 @@ napi_value give_back(napi_env env, napi_callback_info info) {
 }  // namespace
 
 void define_probing(napi_env env, napi_value exports) {
-  const struct {
-    const char* name;
-    napi_callback function;
-  } functions[] = {{"tryProbe", try_probe}, {"giveBack", give_back}};
-  for (const auto& f : functions) {
-    napi_value function;
-    napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.function, nullptr, &function);
-    napi_set_named_property(env, exports, f.name, function);
-  }
+  define(env, exports, {{"tryProbe", try_probe}, {"giveBack", give_back}});
 }
 
 }  // namespace carillon

@@ -50,21 +50,6 @@ void ask_for_ring(ShmPort* p, bool asked, bool no_room) {
 
 void block(Port* port, bool blocked) { ask_for_ring(self(port), blocked, false); }
 
-constexpr uint32_t ahead = 512;  // ring bytes
-
-// The peer has read what lies there and holds its lines: asks for them back now, for the next packets, so that publishing
-// one does not wait for that (measured: docs/architecture.md).
-void fetch_ahead(ShmPort* p, uint32_t offset) {
-#if defined(__x86_64__)
-  for (uint32_t i = 0; i < 2 * cell; i += cell) {
-    const unsigned char* line = p->ring_out + (offset + ahead + i) % p->ring_bytes;
-    asm volatile("prefetchw %0" : : "m"(*line));
-  }
-#else
-  (void)p, (void)offset;
-#endif
-}
-
 void* claim(Port* port, uint32_t bytes) {
   ShmPort* p = self(port);
   uint32_t length = static_cast<uint32_t>(round_up(sizeof(Frame) + bytes, cell));
@@ -86,7 +71,6 @@ void* claim(Port* port, uint32_t bytes) {
   auto* frame = reinterpret_cast<Frame*>(p->ring_out + offset);
   *frame = {length, bytes};
   p->claimed = skip + length;
-  if (length <= ahead) fetch_ahead(p, offset + length);
   return frame + 1;
 }
 

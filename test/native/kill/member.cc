@@ -1,4 +1,4 @@
-// A thread that does what a JavaScript thread does, in the same order: see native/binding/waiting.cc and operations.cc.
+// A thread that does what a JavaScript thread does, in the same order: see native/binding/waiting.cc and messages.cc.
 #include "member.h"
 
 #include "../../../native/binding/stages.h"
