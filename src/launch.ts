@@ -45,6 +45,8 @@ export async function launch(options: LaunchOptions): Promise<World> {
   const hub = native().openHub(size);
   let formed = false;
   let abortTold = false;
+  /** Ends that came before this rank knew that the world had formed: if it does not, the rejection says so. */
+  const early: RankEnd[] = [];
   const started = deferred<never>();
   const left = deferred<void>();
   const job = new Job({
@@ -63,14 +65,15 @@ export async function launch(options: LaunchOptions): Promise<World> {
       const message = `rank ${rank} could not be started: ${cause.message}`;
       started.reject(new CarillonError("ERR_CARILLON_LAUNCH_FAILED", message, { rank, cause }));
     },
-    onRankClosed: (end) => {
-      // Before that, the rejection says so; and of an abort one line says all.
-      if (!formed || !isFailure(end) || abortTold) return;
-      abortTold = hub.aborter() >= 0;
-      if (abortTold) job.kill(); // who had left the world has not heard of it
-      job.note(job.describe(end));
-    },
+    onRankClosed: (end) => (formed ? tell(end) : early.push(end)),
   });
+  /** Of an abort one line says all. */
+  function tell(end: RankEnd): void {
+    if (!isFailure(end) || abortTold) return;
+    abortTold = hub.aborter() >= 0;
+    if (abortTold) job.kill(); // who had left the world has not heard of it
+    job.note(job.describe(end));
+  }
   // This rank needs the hub as long as it is in the world, even alone.
   void Promise.all([job.over, left.promise]).then(() => hub.close());
   try {
@@ -84,6 +87,7 @@ export async function launch(options: LaunchOptions): Promise<World> {
     const joined = joinAs({ address: hub.address, rank: 0, size, ...settingsAmong(options), onLeft });
     const world = await Promise.race([joined, started.promise]);
     formed = true;
+    early.forEach(tell);
     job.unref();
     // Nothing is outstanding: this rank leaves, as any rank does, but stays to pass on what the others still write.
     process.once("beforeExit", leave);

@@ -10,7 +10,11 @@ const world =
     : await World.join();
 writeSync(1, `pid=${process.pid}\n`);
 // Everybody is here, and has said so.
-await world.barrier();
+const parent = launched === "launch" && world.rank === 0;
+// The parent lives on: another may have ended before it told the parent that it came.
+await world.barrier().catch((error) => {
+  if (!parent) throw error;
+});
 if (world.rank === Number(who)) {
   if (where === "thread") {
     const abort = `import("carillon").then(async ({ World }) => (await World.join()).abort(${code}));`;
@@ -19,9 +23,10 @@ if (world.rank === Number(who)) {
   }
   world.abort(Number(code));
 }
-if (launched === "launch" && world.rank === 0) {
+if (parent) {
   const heard = await Promise.allSettled([1, 2].map((source) => world.recv({ source })));
   for (const { reason } of heard) writeSync(1, `heard ${reason.code} of ${reason.rank}\n`);
-  process.exit(0);
+  await world.close();
+} else {
+  for (;;);
 }
-for (;;);
