@@ -44,7 +44,7 @@ void connect_peers(Rank* r) {
     port->copy = copy_from_process;
     port->reads.store(r->settings.reads_peers, std::memory_order_relaxed);
     bool bells = bootstrap::is_eventfd(d.bell) && bootstrap::is_eventfd(d.escalation);
-    if (r->mapped[i] && bells && shm::connect(port, r->segment.base, r->mapped[i], r->mapped_bytes[i], i)) {
+    if (r->mapped[i] && bells && shm::connect(port, r->segment.base, r->mapped[i], r->mapped_bytes[i], i, &r->cells)) {
       r->leases->connect(i, d.process, port);
       r->engine.connect(i, &shm::driver, port, {d.bell, d.escalation});
     } else {
@@ -186,7 +186,10 @@ bool copy_one(Rank* r, uint64_t most, CompletionQueue* own) {
   }
   Scatter* scatter = request->list && !request->landing ? static_cast<Scatter*>(request->owned) : nullptr;
   Pull result = Pull::unreadable;
-  if (scatter || land_in_stage(request)) {
+  bool pushed = own && !scatter && r->engine.better_pushed(request);
+  if (pushed && land_in_stage(request)) {
+    result = Pull::pushed;
+  } else if (scatter || land_in_stage(request)) {
     do result = scatter ? pull_scattered(r->engine, request, scatter) : r->engine.pull(request);
     while (result == Pull::more && own && !request->abandon.load(std::memory_order_relaxed));
   }

@@ -36,6 +36,7 @@ struct Rank {
 
   bootstrap::Segment segment;
   Peer* peers = nullptr;
+  shm::Cells cells;
   shm::ShmPort* ports = nullptr;
   bootstrap::PeerDescriptors* descriptors = nullptr;
   const unsigned char** mapped = nullptr;

@@ -15,6 +15,7 @@ namespace {
 
 // The adaptive wait: how long a thread looks before its loop blocks, and when it gives up.
 constexpr uint64_t kLook = 50'000;           // ns without a completion
+constexpr uint64_t kLookMost = 250'000;      // ns, while a peer copies a body of ours
 constexpr uint64_t kLookAround = 5'000;      // ns between looks at the loop's other descriptors, a system call
 constexpr uint64_t kTurn = 1'000'000;        // ns in one turn of the loop, so that its timers and sockets get theirs
 constexpr uint64_t kLull = 10'000'000;       // ns without a completion that end a conversation
@@ -76,14 +77,31 @@ bool peer_shares_processor(Environment* e) {
   return port && port->processor->load(std::memory_order_relaxed) == static_cast<uint32_t>(sched_getcpu()) + 1;
 }
 
+// Is any other descriptor of the loop ready? The bell may have rung before its ringer saw that we look: that is answered here, and
+// since its entry is edge-triggered, and all of libuv's are not, asking takes nothing else from the loop.
+bool others_ready(Environment* e) {
+  epoll_event events[4];
+  long count = system_call(SYS_epoll_pwait, uv_backend_fd(e->loop), reinterpret_cast<long>(events), 4, 0);
+  for (long i = 0; i < count; ++i)
+    if (events[i].data.fd != e->rank->bell) return true;
+  return false;
+}
+
+uint64_t bytes_moved(const Engine& engine) {
+  return engine.counters().bytes_pushed + engine.counters().bytes_parted;
+}
+
 // Looks at the rings until something for this thread completes. Ends early when any other descriptor of the loop
 // becomes ready. Returns whether it paid.
 bool look_for_a_while(Environment* e, uint64_t deadline) {
   Engine& engine = e->rank->engine;
   if (!engine.try_enter()) return false;
   bool won = false;
-  uint64_t look_around_at = now_ns() + kLookAround;
-  engine.step(&e->queue);
+  bool stalled = false;  // at the last look around nobody pushed what comes in parts
+  uint64_t begin = now_ns(), look_around_at = begin + kLookAround;
+  const uint64_t moved_before = bytes_moved(engine);
+  uint64_t moved = moved_before;
+  engine.step(&e->queue, false);
   for (uint32_t spins = 1;; ++spins) {
     if (has_records(e)) {
       won = true;
@@ -91,22 +109,34 @@ bool look_for_a_while(Environment* e, uint64_t deadline) {
     }
     if (e->copies_wait) break;
     if (engine.pending() || engine.look()) {
-      engine.step(&e->queue);
+      engine.step(&e->queue, false);
       continue;
     }
     if (spins % 64) continue;
     relax();
     uint64_t now = now_ns();
-    if (now > deadline || peer_shares_processor(e)) break;
+    if (uint64_t now_moved = bytes_moved(engine); now_moved != moved) {
+      moved = now_moved;
+      deadline = now + kLook;
+      stalled = false;
+    }
+    bool over = now > deadline && (now > begin + kLookMost || !engine.being_pulled());
+    if (over || peer_shares_processor(e)) {
+      engine.take_over();
+      break;
+    }
     if (now > look_around_at) {
       look_around_at = now + kLookAround;
-      pollfd others = {uv_backend_fd(e->loop), POLLIN, 0};
-      if (poll(&others, 1, 0) > 0) break;
+      engine.step(&e->queue);  // and ring whoever has not come back meanwhile
+      bool stalls = engine.parts_stall();
+      if (stalls && stalled && engine.take_over()) break;
+      stalled = stalls;
+      if (others_ready(e)) break;
     }
   }
   engine.leave(&e->queue);
   after_leave(e);
-  return won || has_records(e);
+  return won || has_records(e) || moved != moved_before;
 }
 
 void adaptive_wait(Environment* e) {
@@ -175,6 +205,8 @@ void converse(Environment* e) {
       e->rank->engine.poll(&e->queue);
       after_leave(e);
       call_drain(e);
+      // Whoever rang is awake, and so are we: what it does next may come sooner than another ring would.
+      if (e->adaptive && !loop_ready && !e->ending && e->rank && e->outstanding > 0) adaptive_wait(e);
     }
     if (loop_ready || e->ending || !e->rank || e->outstanding == 0) return;
     // With timers running, after every wait: the loop's time stands still here.

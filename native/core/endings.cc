@@ -56,6 +56,7 @@ void Engine::finalize(Peer& p) {
   if (p.ending != Ending::closed) any_lost_ = true;
   abandon(p);
   forget_wants(p);
+  p.driver->end(p.port);
   while (Request* r = p.incoming.pop()) {
     if (r->peer == any_source && r->takes != Takes::held) match_or_post(r);
     else complete(r, status_of(p));

@@ -30,9 +30,11 @@ bool Engine::try_enter() {
 }
 
 // Rings go out and threads are told before the guard is let go: both lists are the holder's.
-void Engine::settle(CompletionQueue* own) {
-  for (uint32_t i = 0; i < size_; ++i)
-    if (peers_[i].touched) ring(peers_[i]);
+void Engine::settle(CompletionQueue* own, bool rings) {
+  for (uint32_t i = 0; i < size_; ++i) {
+    Peer& p = peers_[i];
+    if ((p.touched || p.due_epoch) && owes_ring(p) && rings) ring(p);
+  }
   while (dirty_) {
     CompletionQueue* queue = dirty_;
     dirty_ = queue->next_dirty;
@@ -54,6 +56,7 @@ void Engine::leave_to_copy(CompletionQueue* own) {
 
 void Engine::leave(CompletionQueue* own) {
   if (own && !pulls_.empty()) return leave_to_copy(own);
+  if (!own) take_over();  // else its thread looks at the rings next, or copies
   for (int round = 0;; ++round) {
     settle(own);
     if (attention_.awake() || retry_) {
@@ -91,10 +94,10 @@ void Engine::poll(CompletionQueue* own) {
   leave(own);
 }
 
-void Engine::step(CompletionQueue* own) {
+void Engine::step(CompletionQueue* own, bool rings) {
   guard_.take_pending();
   progress();
-  settle(own);
+  settle(own, rings);
 }
 
 void Engine::run_submissions() {
@@ -176,14 +179,24 @@ bool Engine::look() const {
   return false;
 }
 
-void Engine::ring(Peer& p) {
+// A peer that was awake when something was published, or has been since, looks once more before it sleeps.
+bool Engine::owes_ring(Peer& p) {
+  bool touched = p.touched;
+  uint64_t due = p.due_epoch;
   p.touched = false;
-  if (p.ended) return;
+  p.due_epoch = 0;
+  if (p.ended) return false;
   CARILLON_STEP("engine.attention.load");
   uint64_t attention = p.port->attention->load(std::memory_order_seq_cst);
   uint64_t epoch = Attention::epoch(attention);
-  if (!Attention::asleep(attention) || epoch == p.rung_epoch) return;
-  p.rung_epoch = epoch;
+  if (!Attention::asleep(attention) || epoch == p.rung_epoch || (!touched && epoch != due)) return false;
+  p.due_epoch = epoch;
+  return true;
+}
+
+void Engine::ring(Peer& p) {
+  p.rung_epoch = p.due_epoch;
+  p.due_epoch = 0;
   p.rung_tick = tick_;
   ++counters_.rings;
   // The ring is a system call, in which the peer may preempt us on our own processor and answer. Awake, its answer needs

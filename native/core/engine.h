@@ -39,7 +39,7 @@ struct Peer {
   uint32_t offer_generation[max_slots] = {};  // 0: the slot is free
   uint8_t offer_bucket[max_slots] = {};
   uint32_t open_offers = 0, bucket_offers[buckets] = {};
-  RequestList pushes;                    // offers whose bodies it has asked for in packets
+  RequestList pushes;                    // offers whose bodies it has asked for in parts
   bool holding = false;                  // the board says that messages wait for credit
   bool unanswered = false;               // its wants have not been looked at since they, or the lines, changed
   uint64_t held_version = 0, answered[wants] = {};
@@ -48,7 +48,7 @@ struct Peer {
   uint64_t held_bytes = 0, held_envelopes = 0;  // received and not given free: it may not exceed its quota
   uint64_t given_bytes[buckets] = {}, given_envelopes[buckets] = {};
   uint32_t unpublished = 0;              // messages taken since it last heard what was given free
-  RequestList incoming;                  // receives whose bodies come in packets
+  RequestList incoming;                  // receives whose bodies come in parts
   bool held = false;                     // it says that messages wait there
   bool partial = false, filling = false; // not all receives have a slot; fill_wants has not come to the end
   Request* wanted[wants] = {};
@@ -59,6 +59,7 @@ struct Peer {
   bool stalled = false;      // the pool was empty: its packets stay in its ring
   Ending ending = Ending::none;  // it goes or went; what it committed is still delivered
   bool ended = false;        // and that has happened
+  uint64_t due_epoch = 0;    // it was asleep, in this epoch, when something was published for it; 0: nothing is owed
   uint64_t rung_epoch = 0, rung_tick = 0, escalated_epoch = 0;
 };
 
@@ -78,13 +79,15 @@ struct Limits {
   uint32_t wait_bytes = 1024;               // bodies up to this wait for credit rather than become offers
   uint64_t quota_bytes = 4 << 20;           // of each peer: charged for eager bodies (charge_of) that wait here
   uint64_t quota_envelopes = 4096;          // the same in messages
+  uint64_t pushed_least = 32 << 10, pushed_most = 64 << 20;  // bodies that are pushed although they could be pulled
   uint64_t max_message = uint64_t{1} << 32;  // larger offers are a protocol error
 };
 
 // Counters, written under the guard, read racily for statistics.
 struct Counters {
   uint64_t eager_sent = 0, offers_sent = 0, bytes_sent = 0, local_sent = 0, received = 0, bytes_received = 0;
-  uint64_t pushed = 0;  // bodies sent in packets, of the offers
+  uint64_t pushed = 0;  // bodies sent in parts, of the offers
+  uint64_t bytes_pushed = 0, bytes_parted = 0;  // of bodies, sent and received in parts
   uint64_t rings = 0, escalations = 0, unexpected = 0, queued = 0;
 };
 
@@ -142,9 +145,18 @@ class Engine {
   Request* next_pull(uint64_t most);  // a body of at most `most` bytes to copy outside the guard, or null
   void pulled(Request*, Pull);      // what became of it (without the guard: submit it, kind pulled, pull_result)
   bool pull_waiting() const { return !pulls_.empty(); }
+  // Bodies that come in parts and whose senders sleep: have them pulled (by next_pull). True: there were some.
+  bool take_over();
+  bool parts_stall() const;  // would take_over find some?
+  // Has a peer claimed the body of an offer of ours, and is it pulling it?
+  bool being_pulled() const;
+  // Rather tell the sender to push what next_pull gave: finish it with Pull::pushed. Outside the guard; a hint.
+  bool better_pushed(const Request*) const;
   bool look() const;                // is there anything to do?
   bool pending() const { return guard_.pending(); }
-  void step(CompletionQueue* own);  // adaptive wait: progress, ring, notify, stay
+  // Adaptive wait: progress, notify, stay. `rings`: and ring; else that waits for the next such step, or until the holder leaves: a
+  // peer that looks again by itself meanwhile would only be disturbed.
+  void step(CompletionQueue* own, bool rings = true);
   void complete(Request*, Status);
 
   Peer& peer(uint32_t rank) { return peers_[rank]; }
@@ -175,7 +187,8 @@ class Engine {
   // engine.cc
   void run_submissions();
   void progress();
-  void settle(CompletionQueue* own);
+  void settle(CompletionQueue* own, bool rings = true);
+  bool owes_ring(Peer&);
   void ring(Peer&);
   void start_timer();
   // endings.cc
@@ -201,6 +214,9 @@ class Engine {
   // push.cc
   void start_push(Peer&, Request*);
   void push(Peer&);
+  uint64_t push_part(Peer&, Request*);
+  bool stalls(const Peer&) const;
+  void pull_rest(Peer&);
   bool take_part(Peer&, const PacketHeader&, const unsigned char* body);
   void look_at_incoming(Peer&);
   bool incoming_revoked(const Peer&) const;

@@ -10,6 +10,7 @@ enum class PacketKind : uint8_t {
   eager = 1,  // the body follows the header
   offer = 2,  // the body lies in the sender's memory at `address`; claimed and pulled through the driver
   part = 3,   // a part of a claimed offer's body follows, from its byte `address` on; needs no credit, its place is there
+  cell = 5,   // such a part lies in the sender's cell `cell` (drivers/driver.h)
   lease = 4,  // an offer whose memory the receiver may map instead: a Loan (drivers/driver.h) follows the header
 };
 
@@ -19,10 +20,10 @@ struct PacketHeader {
   int32_t tag;          // >= 0
   uint32_t context;     // which communicator
   uint32_t encoding;    // how the value was encoded: opaque here (src/value.ts) but for contents_of
-  uint32_t generation;  // offer, part: of its slot
-  uint16_t slot;        // offer, part: which of the pair's offer words
+  uint32_t generation;  // offer, part, cell: of its slot
+  uint16_t slot;        // offer, part, cell: which of the pair's offer words
   PacketKind kind;
-  uint8_t unused;
+  uint8_t cell;
   uint32_t passed;      // 1 + slot of the want (flow.h) that let it pass without credit; 0: it had credit
 };
 static_assert(sizeof(PacketHeader) == 40);

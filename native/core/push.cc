@@ -1,12 +1,15 @@
-// Bodies that come in packets: where this process may not read its peers' memory, the receiver of an offer has its sender
-// push the body through the ring, part by part. The parts need no credit: the memory they go to is there before the first.
+// Bodies that are pushed: the receiver of an offer has its sender copy the body, part by part, to cells of the sender's, or to packets
+// of the ring when the cells are all in use. Two processors copy at once, through memory that stays in their caches. So it is done where both
+// are awake, and where this process may not read its peers' memory. The parts need no credit: the memory they go to is
+// there before the first. A receiver that finds its sender asleep pulls the rest by itself, if it may.
 #include "bytes.h"
 #include "engine.h"
 
 namespace carillon {
 
 namespace {
-constexpr int kParts = 16;  // of one peer before somebody else's turn
+constexpr uint64_t kTurn = 256 << 10;        // bytes pushed to one peer before somebody else's turn
+constexpr uint64_t kBodyTurn = 1 << 20;      // bytes of one body before the next one's turn
 }
 
 // ---- as sender ------------------------------------------------------------------------------------------------------
@@ -21,40 +24,72 @@ void Engine::start_push(Peer& p, Request* r) {
 
 // As much as there is room for; several bodies take turns.
 void Engine::push(Peer& p) {
-  uint64_t most = limits_.most_eager_bytes;
-  for (int parts = 0; Request* r = p.pushes.first(); ++parts) {
-    if (parts == kParts) {
+  for (uint64_t pushed = 0; Request* r = p.pushes.first();) {
+    if (pushed >= kTurn) {
       retry_ = true;
       return;
     }
-    uint64_t bytes = r->bytes - r->pulled < most ? r->bytes - r->pulled : most;
-    auto* packet = static_cast<unsigned char*>(p.driver->claim(p.port, static_cast<uint32_t>(sizeof(PacketHeader) + bytes)));
-    if (!packet) {
+    uint64_t bytes = push_part(p, r);
+    if (bytes == 0) {
       if (p.port->broken) retry_ = true;
       return;
     }
-    *reinterpret_cast<PacketHeader*>(packet) = {bytes, r->pulled, r->tag, r->context, r->encoding, r->generation, r->slot,
-                                                PacketKind::part, 0, 0};
-    copy_bytes(packet + sizeof(PacketHeader), r->memory + r->pulled, bytes);
-    p.driver->commit(p.port);
+    pushed += bytes;
+    counters_.bytes_pushed += bytes;
     p.touched = true;
     r->pulled += bytes;
-    p.pushes.remove(r);
-    if (r->pulled < r->bytes) p.pushes.append(r);
-    else r->state = RequestState::offered;  // the receiver's answer ends it
+    if (r->pulled == r->bytes) {
+      p.pushes.remove(r);
+      r->state = RequestState::offered;  // the receiver's answer ends it
+    } else if (r->pulled / kBodyTurn != (r->pulled - bytes) / kBodyTurn) {
+      p.pushes.remove(r);
+      p.pushes.append(r);
+    }
   }
   stop_asking(p);
 }
 
+// The next part, in a cell or in a packet. 0: no room.
+uint64_t Engine::push_part(Peer& p, Request* r) {
+  uint64_t rest = r->bytes - r->pulled, bytes = rest;
+  const unsigned char* body = r->memory + r->pulled;
+  PacketHeader header = {0, r->pulled, r->tag, r->context, r->encoding, r->generation, r->slot, PacketKind::cell, 0, 0};
+  if (rest > limits_.most_eager_bytes) {
+    auto* packet = static_cast<unsigned char*>(p.driver->claim(p.port, sizeof(PacketHeader)));
+    if (!packet) return 0;
+    uint32_t number = 0;
+    if (unsigned char* cell = p.driver->claim_cell(p.port, &number, &bytes)) {
+      header.bytes = bytes;
+      header.cell = static_cast<uint8_t>(number);
+      *reinterpret_cast<PacketHeader*>(packet) = header;
+      copy_bytes(cell, body, bytes);
+      p.driver->commit(p.port);
+      return bytes;
+    }
+    if (bytes != 0) return 0;
+    bytes = limits_.most_eager_bytes;
+  }
+  auto* packet = static_cast<unsigned char*>(p.driver->claim(p.port, static_cast<uint32_t>(sizeof(PacketHeader) + bytes)));
+  if (!packet) return 0;
+  header.bytes = bytes;
+  header.kind = PacketKind::part;
+  *reinterpret_cast<PacketHeader*>(packet) = header;
+  copy_bytes(packet + sizeof(PacketHeader), body, bytes);
+  p.driver->commit(p.port);
+  return bytes;
+}
+
 // ---- as receiver ----------------------------------------------------------------------------------------------------
 
-// A part for a receive that has gone meanwhile is dropped. False: no peer sends such a part.
+// A part for a receive that has gone meanwhile, or that is pulled now, is dropped. False: no peer sends such a part.
 bool Engine::take_part(Peer& p, const PacketHeader& h, const unsigned char* body) {
+  if (!body) return false;
   for (Request* r = p.incoming.first(); r; r = RequestList::next(r)) {
     if (r->slot != h.slot || r->generation != h.generation) continue;
     if (h.address != r->pulled || h.bytes == 0 || h.bytes > r->got_bytes - r->pulled) return false;
     copy_bytes(r->landing + r->pulled, body, h.bytes);
     r->pulled += h.bytes;
+    counters_.bytes_parted += h.bytes;
     if (r->pulled == r->got_bytes) {
       p.incoming.remove(r);
       pulled(r, Pull::complete);
@@ -62,6 +97,56 @@ bool Engine::take_part(Peer& p, const PacketHeader& h, const unsigned char* body
     return true;
   }
   return true;
+}
+
+// Is the body's sender awake to push it, and the body worth it?
+bool Engine::better_pushed(const Request* r) const {
+  const Port* port = peers_[r->from].port;
+  return r->got_bytes >= limits_.pushed_least && r->got_bytes <= limits_.pushed_most && !r->taken_over && r->pulled == 0 && port->readable.load(std::memory_order_relaxed) &&
+         !Attention::asleep(port->attention->load(std::memory_order_relaxed));
+}
+
+// Does the peer sleep over bodies that could be pulled, too?
+bool Engine::stalls(const Peer& p) const {
+  return !p.incoming.empty() && p.port->readable.load(std::memory_order_relaxed) &&
+         Attention::asleep(p.port->attention->load(std::memory_order_seq_cst)) && !p.driver->look(p.port, !p.stalled);
+}
+
+bool Engine::parts_stall() const {
+  for (uint32_t i = 0; i < size_; ++i)
+    if (stalls(peers_[i])) return true;
+  return false;
+}
+
+bool Engine::being_pulled() const {
+  for (uint32_t i = 0; i < size_; ++i) {
+    const Peer& p = peers_[i];
+    if (p.open_offers == 0 || p.ended) continue;
+    for (uint16_t slot = 0; slot < max_slots; ++slot)
+      if (p.offer_generation[slot] && p.driver->claimed(p.port, {slot, p.offer_generation[slot]})) return true;
+  }
+  return false;
+}
+
+// Bodies that nobody pushes now: the rest of them is pulled, if that may be done. What is pushed of them later is dropped.
+bool Engine::take_over() {
+  bool any = false;
+  for (uint32_t i = 0; i < size_; ++i) {
+    Peer& p = peers_[i];
+    if (!stalls(p)) continue;
+    any = true;
+    pull_rest(p);
+  }
+  return any;
+}
+
+void Engine::pull_rest(Peer& p) {
+  if (!p.port->readable.load(std::memory_order_relaxed)) return;
+  while (Request* r = p.incoming.pop()) {
+    r->state = RequestState::pulling;
+    r->taken_over = true;
+    pulls_.append(r);
+  }
 }
 
 // Senders that have taken their bodies back in the middle.

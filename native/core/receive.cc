@@ -5,7 +5,8 @@
 namespace carillon {
 
 namespace {
-constexpr int kBudget = 256;  // packets of one peer before the next one's turn
+constexpr int kBudget = 256;  // packets of one peer before the next one's turn ...
+constexpr int kCellCost = 64;  // ... of which a part of a body in a cell counts for as many
 constexpr uint32_t kUnpublished = 64;  // messages taken one by one before their sender hears of it
 }  // namespace
 
@@ -44,10 +45,14 @@ void Engine::receive(Peer& p) {
                              (((h.kind == PacketKind::offer && body == 0) ||
                                (h.kind == PacketKind::lease && body == sizeof(Loan))) &&
                               h.bytes <= limits_.max_message && h.slot < p.driver->capabilities.bodies && h.generation != 0) ||
-                             (h.kind == PacketKind::part && h.bytes == body && take_part(p, h, packet + sizeof h)));
+                             (h.kind == PacketKind::part && h.bytes == body && take_part(p, h, packet + sizeof h)) ||
+                             (h.kind == PacketKind::cell && body == 0 && take_part(p, h, p.driver->cell(p.port, h.cell, h.bytes))));
     }
-    if (sound && h.kind == PacketKind::part) {
+    if (sound && (h.kind == PacketKind::part || h.kind == PacketKind::cell)) {
       p.driver->release(p.port);
+      if (h.kind == PacketKind::part) continue;
+      publish(p);  // its sender may fill it again meanwhile
+      budget -= kCellCost;
       continue;
     }
     // Nor may it take more of the pool than its quota, and what we let pass: the rest is the others'.
@@ -63,6 +68,7 @@ void Engine::receive(Peer& p) {
       p.held_bytes -= charge;
       --p.held_envelopes;
       p.stalled = any_stalled_ = true;
+      pull_rest(p);  // parts behind this packet would wait, too
       return;
     }
     if (h.passed) want_again(p, h.passed - 1);
@@ -263,7 +269,7 @@ void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h, const
   r->slot = h.slot;
   r->generation = h.generation;
   r->pulled = 0;
-  r->running = r->scattered = false;
+  r->running = r->scattered = r->taken_over = false;
   r->state = RequestState::pulling;
   r->landing = r->memory ? r->memory : h.bytes <= inline_bytes ? r->inlined : nullptr;
   r->lent = h.kind == PacketKind::lease && !r->list;
@@ -280,7 +286,7 @@ void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h, const
 Request* Engine::next_pull(uint64_t most) {
   for (Request* r = pulls_.first(); r; r = RequestList::next(r)) {
     bool kept = r->lent && !r->landing && !r->loan.read_only;  // mapping costs the same at any size
-    if (r->got_bytes > most && !kept) continue;
+    if (r->got_bytes > most && !kept && !better_pushed(r)) continue;
     pulls_.remove(r);
     r->running = true;
     return r;
@@ -293,7 +299,13 @@ void Engine::pulled(Request* r, Pull result) {
   Ticket ticket = {r->slot, r->generation};
   r->running = false;
   bool abandoned = r->abandon.load(std::memory_order_relaxed);
-  if (result == Pull::forbidden && p.ended) result = p.driver->stands(p.port, ticket) ? Pull::lost : Pull::revoked;
+  bool pushed = result == Pull::forbidden || result == Pull::pushed;
+  if (pushed && r->taken_over) result = Pull::unreadable;  // it could be read a moment ago; what it has pushed is gone
+  else if (pushed && p.ended) result = p.driver->stands(p.port, ticket) ? Pull::lost : Pull::revoked;
+  if (result == Pull::pushed && p.stalled) {  // what is in its ring has to wait
+    result = Pull::more;
+    r->taken_over = true;
+  }
   if (result == Pull::more && !abandoned) {
     pulls_.append(r);  // the next one's turn
     return;
@@ -309,6 +321,7 @@ void Engine::pulled(Request* r, Pull result) {
   uint32_t bucket = bucket_of(r->context, r->got_tag);
   switch (result) {
     case Pull::forbidden:
+    case Pull::pushed:
       r->state = RequestState::incoming;
       r->pulled = 0;
       p.incoming.append(r);

@@ -40,10 +40,10 @@ enum class RequestState : uint8_t {
   posted,     // receive: in the matching table
   queued,     // send: waits in its peer's line
   offered,    // send: the receiver may claim it
-  pushing,    // send: the receiver has asked for the body in packets
+  pushing,    // send: the receiver has asked for the body in parts
   revoking,   // send: revoked, but the receiver had claimed it first; its answer ends it
   pulling,    // receive: matched, the body is being copied
-  incoming,   // receive: matched, the body comes in packets
+  incoming,   // receive: matched, the body comes in parts
   handed,     // synchronous send to oneself: waits unmatched
   held,       // probe, drained: its message waits to be received or given back
   completed,  // result is final; in the completion queue or waiting for a place in it
@@ -94,6 +94,7 @@ struct Request : Submission {
   uint64_t remote = 0;              // receive: address of the body at its sender
   unsigned char* landing = nullptr; // receive: where the body is pulled to; null: the puller allocates a stage
   bool running = false;             // receive: a thread is copying, outside the guard
+  bool taken_over = false;          // receive: part of it was pushed, the rest is pulled
   bool scattered = false;           // receive: by its puller to several views, which `owned` describes
   uint64_t pulled = 0;              // bytes copied so far; send: pushed
   uint8_t pull_result = 0;          // submission `pulled`: a Pull

@@ -30,19 +30,21 @@ struct Capabilities {
 
 enum class Peek : uint8_t { empty, packet, broken };
 enum class Accept : uint8_t { accepted, revoked };
-// forbidden: this process may not read the peer's memory, now or ever: the body has to come in packets.
-enum class Pull : uint8_t { more, complete, revoked, lost, unreadable, forbidden };
+// forbidden: this process may not read the peer's memory, now or ever: the body has to come in parts.
+// pushed: it shall come in parts (said by the puller, not by drivers).
+enum class Pull : uint8_t { more, complete, revoked, lost, unreadable, forbidden, pushed };
 
 // What a receiver tells the sender of an offer it has claimed. All but push end the offer.
 enum class Outcome : uint8_t {
   pulled = 1,
   refused = 2,
   failed = 3,
-  push = 4,    // send the body in packets; another outcome follows
+  push = 4,    // send the body in parts; another outcome follows
   mapped = 5,  // the receiver has the leased memory itself
 };
 
 constexpr uint32_t board_words = 96;
+constexpr uint32_t max_cells = 8;  // of a rank, for parts of bodies
 
 struct Ticket {
   uint16_t slot;
@@ -82,6 +84,8 @@ struct Port {
   std::atomic<uint32_t>* returned = nullptr;
   const std::atomic<uint32_t>* came_back = nullptr;
   const std::atomic<uint64_t>* regions = nullptr;
+  // A body of this peer's has been pulled: another may be, too, or the rest of one that comes in packets.
+  std::atomic<bool> readable{false};
   // The peer wrote what no driver writes: nothing can be sent or received any more.
   bool broken = false;
 };
@@ -101,6 +105,14 @@ struct Driver {
   void (*release)(Port*);
   // Publishes what was released and posted since the last call. True: the peer waits for that and should be rung.
   bool (*publish)(Port*);
+  // Room apart from the ring for a part of a body: asked for `*bytes`, which then says how many fit. The next packet committed
+  // carries its number to the peer, and when the peer releases that packet the cell is free again. Null: the peer has as many
+  // as it may have, and rings when it gives one back; or, with `*bytes` 0, all are at other peers, and the ring has to do.
+  unsigned char* (*claim_cell)(Port*, uint32_t* number, uint64_t* bytes);
+  // The peer's cell that a packet named. Its memory is the peer's. Null: it has none such, or not as large.
+  const unsigned char* (*cell)(const Port*, uint32_t number, uint64_t bytes);
+  // The peer has ended: what it has not released is free.
+  void (*end)(Port*);
   // Sender: asks the peer to ring when it publishes something, or no longer. Look at what was missing once more after
   // asking. A claim that finds no room asks by itself; it is for the core to say when nobody waits any more.
   void (*block)(Port*, bool blocked);

@@ -9,12 +9,12 @@
 namespace carillon::shm {
 namespace {
 
-constexpr uint32_t cell = 64;  // packets start on cache lines, so that a small one touches one line
+constexpr uint32_t line = 64;  // packets start on cache lines, so that a small one touches one line
 constexpr uint32_t filler = 0xffffffff;
 
 // In front of each packet in the ring.
 struct Frame {
-  uint32_t length;  // ring bytes to the next frame, a multiple of cell
+  uint32_t length;  // ring bytes to the next frame, a multiple of line
   uint32_t bytes;   // of the packet, or filler: skip to the ring's start
 };
 
@@ -23,15 +23,24 @@ const ShmPort* self(const Port* port) { return static_cast<const ShmPort*>(port)
 
 constexpr auto sequential = std::memory_order_seq_cst;
 
+void collect_cells(ShmPort* p) {
+  for (; p->cells_back != p->cells_sent; ++p->cells_back) {
+    const auto& out = p->cells_out[p->cells_back % ShmPort::most_cells];
+    if (out.until > p->tail_seen) return;
+    p->cells->free |= 1u << out.number;
+  }
+}
+
 // Reads the peer's tail; false if it is impossible.
 bool refresh_tail(ShmPort* p) {
   CARILLON_STEP("shm.tail.load");
   uint64_t tail = p->theirs->tail.load(sequential);
-  if (tail < p->tail_seen || tail > p->head || tail % cell) {
+  if (tail < p->tail_seen || tail > p->head || tail % line) {
     p->broken = true;
     return false;
   }
   p->tail_seen = tail;
+  collect_cells(p);
   return true;
 }
 
@@ -52,7 +61,7 @@ void block(Port* port, bool blocked) { ask_for_ring(self(port), blocked, false);
 
 void* claim(Port* port, uint32_t bytes) {
   ShmPort* p = self(port);
-  uint32_t length = static_cast<uint32_t>(round_up(sizeof(Frame) + bytes, cell));
+  uint32_t length = static_cast<uint32_t>(round_up(sizeof(Frame) + bytes, line));
   uint32_t offset = static_cast<uint32_t>(p->head % p->ring_bytes);
   uint32_t to_end = p->ring_bytes - offset;
   uint32_t skip = to_end < length ? to_end : 0;
@@ -78,8 +87,46 @@ void commit(Port* port) {
   ShmPort* p = self(port);
   p->head += p->claimed;
   p->claimed = 0;
+  if (p->claimed_cell >= 0) {
+    p->cells->free &= ~(1u << p->claimed_cell);
+    p->cells_out[p->cells_sent++ % ShmPort::most_cells] = {p->head, static_cast<uint32_t>(p->claimed_cell)};
+    p->claimed_cell = -1;
+  }
   CARILLON_STEP("shm.head.publish");
   p->mine->head.exchange(p->head, sequential);  // pairs with look: attention armed, then head
+}
+
+unsigned char* claim_cell(Port* port, uint32_t* number, uint64_t* bytes) {
+  ShmPort* p = self(port);
+  if (!p->cells) {
+    *bytes = 0;
+    return nullptr;
+  }
+  auto any = [&] { return p->cells_sent - p->cells_back < ShmPort::most_cells && p->cells->free != 0; };
+  if (!any() && (!refresh_tail(p) || !any())) {
+    if (p->cells_sent == p->cells_back) *bytes = 0;
+    if (p->broken || *bytes == 0) return nullptr;
+    bool waits = p->no_room;
+    ask_for_ring(p, p->asked, true);
+    if (p->broken || !any()) return nullptr;
+    if (!waits) ask_for_ring(p, p->asked, false);
+  }
+  *number = static_cast<uint32_t>(__builtin_ctz(p->cells->free));
+  if (*bytes > p->cell_bytes) *bytes = p->cell_bytes;
+  p->claimed_cell = static_cast<int32_t>(*number);
+  return p->cells->memory + size_t{*number} * p->cell_bytes;
+}
+
+const unsigned char* cell(const Port* port, uint32_t number, uint64_t bytes) {
+  const ShmPort* p = self(port);
+  if (number >= max_cells || bytes > p->cell_bytes) return nullptr;
+  return p->cells_in + size_t{number} * p->cell_bytes;
+}
+
+void end(Port* port) {
+  ShmPort* p = self(port);
+  for (; p->cells_back != p->cells_sent; ++p->cells_back)
+    p->cells->free |= 1u << p->cells_out[p->cells_back % ShmPort::most_cells].number;
 }
 
 Peek peek(Port* port, const unsigned char** packet, uint32_t* bytes) {
@@ -100,7 +147,7 @@ Peek peek(Port* port, const unsigned char** packet, uint32_t* bytes) {
     uint64_t there = p->head_seen - p->tail;
     const auto* shared = reinterpret_cast<const volatile Frame*>(p->ring_in + offset);
     Frame frame = {shared->length, shared->bytes};
-    bool sound = frame.length >= cell && frame.length % cell == 0 &&
+    bool sound = frame.length >= line && frame.length % line == 0 &&
                  frame.length <= there && frame.length <= p->ring_bytes - offset &&
                  (frame.bytes == filler ? offset > 0 && offset + frame.length == p->ring_bytes  // at most one a look
                                         : frame.bytes <= frame.length - sizeof(Frame));
@@ -271,6 +318,7 @@ Pull pull(Port* port, Ticket ticket, uint64_t remote, unsigned char* local, uint
   }
   if (copied == CopyResult::unreadable) return Pull::unreadable;
   *done += part;
+  if (part > 0 && !p->readable.load(std::memory_order_relaxed)) p->readable.store(true, std::memory_order_relaxed);
   return *done == bytes ? Pull::complete : Pull::more;
 }
 
@@ -299,7 +347,7 @@ void format(unsigned char* base, uint32_t rank, uint32_t size, uint32_t ring_byt
   h->quota_envelopes = quota_envelopes;
 }
 
-bool connect(ShmPort* port, unsigned char* own, const unsigned char* peer, size_t peer_bytes, uint32_t peer_rank) {
+bool connect(ShmPort* port, unsigned char* own, const unsigned char* peer, size_t peer_bytes, uint32_t peer_rank, Cells* cells) {
   const Header* mine = header(static_cast<const unsigned char*>(own));
   const Header* theirs = header(peer);
   constexpr uint64_t most = uint64_t{1} << 40;  // far from overflow in the core's arithmetic
@@ -324,6 +372,10 @@ bool connect(ShmPort* port, unsigned char* own, const unsigned char* peer, size_
   port->ring_out = out + round_up(sizeof(Lane), page);
   port->ring_in = in + round_up(sizeof(Lane), page);
   port->ring_bytes = mine->ring_bytes;
+  port->cell_bytes = cell_bytes(mine->ring_bytes);
+  port->cells_in = peer + cells_offset(mine->size, mine->ring_bytes);
+  port->cells = cells;
+  if (cells) cells->memory = own + cells_offset(mine->size, mine->ring_bytes);
   port->returned = port->mine->returned;
   port->came_back = port->theirs->returned;
   port->regions = theirs->region;
@@ -342,6 +394,9 @@ const Driver driver = {
     .peek = peek,
     .release = release,
     .publish = publish,
+    .claim_cell = claim_cell,
+    .cell = cell,
+    .end = end,
     .block = block,
     .post = post,
     .read = read,

@@ -11,7 +11,7 @@
 namespace carillon::shm {
 
 constexpr uint64_t magic = 0x314e4f4c4c495241;  // "ARILLON1"
-constexpr uint32_t layout_version = 2;
+constexpr uint32_t layout_version = 3;
 constexpr size_t page = 4096;
 constexpr uint32_t slots = 256;     // offers open to one peer
 constexpr uint32_t outcomes = 1024;  // at most three a slot: push, the end, and see accept() in shm.cc
@@ -52,8 +52,12 @@ enum OfferState : uint64_t { free = 0, offered = 1, revoked = 2 };
 
 constexpr size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 constexpr size_t lane_bytes(uint32_t ring_bytes) { return round_up(sizeof(Lane), page) + ring_bytes; }
+// Cells: behind the lanes, for parts of bodies, whoever they are for. Large enough that handing one over costs little, and few enough
+// that all of them stay in a processor's cache (1 MiB from process to process: 36 to 38 µs by cells of 64 KiB, 46 of 16 KiB).
+constexpr uint32_t cell_bytes(uint32_t ring_bytes) { return ring_bytes >= 32 * 1024 ? 64 * 1024 : ring_bytes / 2; }
+constexpr size_t cells_offset(uint32_t size, uint32_t ring_bytes) { return page + size * lane_bytes(ring_bytes); }
 constexpr size_t segment_bytes(uint32_t size, uint32_t ring_bytes) {
-  return page + size * lane_bytes(ring_bytes);
+  return cells_offset(size, ring_bytes) + size_t{max_cells} * cell_bytes(ring_bytes);
 }
 // Rings of one pair: memory is touched only as far as it is used, but a ring that is used is used whole.
 constexpr uint32_t ring_bytes_for(uint32_t size) { return size <= 16 ? 128 * 1024 : 32 * 1024; }

@@ -66,7 +66,7 @@ void Side::connect(uint32_t peer, const unsigned char* theirs, size_t bytes, shm
   ports[peer].pid = static_cast<int>(peer);
   ports[peer].copy = copy;
   enter();
-  REQUIRE(shm::connect(&ports[peer], segment, theirs, bytes, peer), "a segment is connected");
+  REQUIRE(shm::connect(&ports[peer], segment, theirs, bytes, peer, &cells), "a segment is connected");
   engine.connect(peer, &shm::driver, &ports[peer], {});
   engine.leave(nullptr);
 }

@@ -112,6 +112,7 @@ class Side {
   Engine engine;
   Peer peers[world_size];
   shm::ShmPort ports[world_size];
+  shm::Cells cells;
   void* bins[Matcher::tables * Matcher::least_bins];
   Thread threads[2];
   uint32_t rank = 0;

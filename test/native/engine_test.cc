@@ -117,6 +117,7 @@ struct Side {
   Engine engine;
   Peer peers[2];
   shm::ShmPort port;
+  shm::Cells cells;
   MatcherBins bins{Matcher::least_bins};
   unsigned char* segment;
   unsigned char* pool;
@@ -188,7 +189,7 @@ static void validation() {
       shm::format(i == 0 ? s->segment : peer, i, 2, shm::ring_bytes_for(2), Limits{}.quota_bytes, Limits{}.quota_envelopes);
     connect(s, 0);
     (void)s->engine.try_enter();
-    shm::connect(&s->port, s->segment, peer, bytes, 1);
+    shm::connect(&s->port, s->segment, peer, bytes, 1, &s->cells);
     s->engine.connect(1, &shm::driver, &s->port, {});
     s->engine.leave(nullptr);
     auto* lane = reinterpret_cast<shm::Lane*>(peer + shm::page);

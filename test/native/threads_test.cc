@@ -71,6 +71,7 @@ struct Rank {
   Engine engine;
   Peer peers[ranks];
   shm::ShmPort port;
+  shm::Cells cells;
   void* bins[Matcher::tables * Matcher::least_bins] = {};
   unsigned char *segment = nullptr, *pool = nullptr;
   uint32_t number = 0;
@@ -163,9 +164,11 @@ bool copy_one(Rank* rank, uint64_t most, CompletionQueue* own) {
     r->stage_bytes = r->got_bytes;
     r->landing = r->stage;
   }
-  Pull result;
-  do result = engine.pull(r);
-  while (result == Pull::more && own && !r->abandon.load(std::memory_order_relaxed));
+  Pull result = Pull::pushed;
+  if (!own || !engine.better_pushed(r)) {
+    do result = engine.pull(r);
+    while (result == Pull::more && own && !r->abandon.load(std::memory_order_relaxed));
+  }
   r->submission_kind = SubmissionKind::pulled;
   r->pull_result = static_cast<uint8_t>(result);
   engine.submit(r, own);
@@ -515,6 +518,7 @@ void run_world(uint32_t seed) {
   limits.wait_bytes = 200 * random.below(4);
   limits.quota_bytes = charge_of(limits.eager_bytes) * (2 + random.below(16));
   limits.quota_envelopes = 4 + random.below(60);
+  limits.pushed_least = random.below(2) ? 1 : UINT64_MAX;
   const uint32_t ring_bytes = 16384u << random.below(3);
   const size_t bytes = shm::segment_bytes(ranks, ring_bytes);
   const size_t pool_bytes = Pool::reservation(ranks * (limits.quota_bytes + wants * charge_of(limits.eager_bytes) +
@@ -550,7 +554,7 @@ void run_world(uint32_t seed) {
     rank->other = both[1 - i];
     rank->port.copy = copy;
     enter_waiting(rank->engine);
-    if (!shm::connect(&rank->port, rank->segment, rank->other->segment, bytes, 1 - i)) abort();
+    if (!shm::connect(&rank->port, rank->segment, rank->other->segment, bytes, 1 - i, &rank->cells)) abort();
     rank->engine.connect(1 - i, &shm::driver, &rank->port, {});
     rank->engine.leave(nullptr);
   }

@@ -109,6 +109,7 @@ void choose_parameters() {
   w.limits.wait_bytes = r.below(3) * 200;
   w.limits.quota_bytes = charge_of(w.limits.eager_bytes) * (1 + r.below(8));
   w.limits.quota_envelopes = 1 + r.below(12);
+  w.limits.pushed_least = r.chance(500) ? 1 : UINT64_MAX;
   w.limits.max_message = 1 << 20;
   uint64_t allowed = w.size * (w.limits.quota_bytes + wants * charge_of(w.limits.eager_bytes) +
                                Pool::smallest * (w.limits.quota_envelopes + wants));

@@ -50,10 +50,12 @@ bool copy_one(Thread& t, uint64_t most, CompletionQueue* own) {
     request->stage_bytes = request->got_bytes;
     request->landing = request->stage;
   }
-  Pull result;
-  do result = engine.pull(request);
-  while (result == Pull::more && own && !request->abandon.load());
-  if (result == Pull::revoked || result == Pull::lost || result == Pull::forbidden)
+  Pull result = Pull::pushed;
+  if (!own || !engine.better_pushed(request)) {
+    do result = engine.pull(request);
+    while (result == Pull::more && own && !request->abandon.load());
+  }
+  if (result == Pull::revoked || result == Pull::lost || result == Pull::forbidden || result == Pull::pushed)
     reinterpret_cast<Operation*>(request)->requeued = true;
   request->submission_kind = SubmissionKind::pulled;
   request->pull_result = static_cast<uint8_t>(result);
@@ -76,9 +78,11 @@ void adaptive_wait(Thread& t) {
   if (!engine.try_enter()) return;
   engine.step(t.queue);
   for (uint32_t i = world->random.below(60); i > 0 && !has_records(t) && !t.copies_wait; --i) {
-    if (engine.pending() || engine.look()) engine.step(t.queue);
+    if (engine.pending() || engine.look()) engine.step(t.queue, world->random.chance(300));
+    if (world->random.chance(50)) engine.take_over();
     spin("adaptive");
   }
+  if (world->random.chance(500)) engine.take_over();
   engine.leave(t.queue);
   after_leave(t);
 }
@@ -257,7 +261,8 @@ void run_progress(void* argument) {
       enter_waiting(*p.engine);
       if (d.ending == Ending::none) {
         Process& other = w.processes[d.peer];
-        if (!shm::connect(&p.ports[d.peer], p.segment, other.segment, shm::segment_bytes(w.size, w.ring_bytes), d.peer))
+        if (!shm::connect(&p.ports[d.peer], p.segment, other.segment, shm::segment_bytes(w.size, w.ring_bytes), d.peer,
+                          &p.cells))
           fail("cannot connect");
         p.engine->connect(d.peer, &shm::driver, &p.ports[d.peer], {d.peer, d.peer});
         ++p.connected;

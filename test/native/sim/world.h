@@ -110,6 +110,7 @@ struct Process {
   Engine* engine = nullptr;
   Peer* peers = nullptr;
   shm::ShmPort* ports = nullptr;
+  shm::Cells cells;
   Matcher::Bins bins;
   unsigned char* segment = nullptr;
   unsigned char* pool = nullptr;
