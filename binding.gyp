@@ -38,6 +38,7 @@
         "native/binding/rank.cc",
         "native/binding/requests.cc",
         "native/binding/stages.cc",
+        "native/binding/taking.cc",
         "native/binding/scatter.cc",
         "native/binding/waiting.cc",
         "native/bootstrap/client.cc",

@@ -10,5 +10,6 @@
 #include "core/push.cc"
 #include "core/receive.cc"
 #include "core/send.cc"
+#include "core/taker.cc"
 #include "doorbell/eventfd.cc"
 #include "drivers/shm.cc"

@@ -27,6 +27,7 @@ import {
   type UncheckedReduceOptions,
 } from "./options.js";
 import { Request } from "./request.js";
+import type { Taker, TakerOptions } from "./taker.js";
 import type { Thread } from "./thread.js";
 import { type Encoded, encode } from "./value.js";
 
@@ -156,6 +157,18 @@ export class Communicator {
     } catch (error) {
       return new Request<Message<T>>({ name: "recv", peer: source, tag }).fail(error);
     }
+  }
+
+  /**
+   * @internal A standing taker: every message that no receive waits for, in order, to a callback. What streams are made of.
+   * @throws CarillonError ERR_CARILLON_INVALID_RANK, _INVALID_TAG or _CLOSED
+   */
+  take(options: Partial<TakerOptions> & Pick<TakerOptions, "deliver" | "ended">): Taker {
+    const { source = ANY_SOURCE, tag = ANY_TAG } = options;
+    const thread = this.#open("messages", undefined);
+    checkRank(source, "source", this.size, true);
+    checkTag(tag, true);
+    return thread.take(this, this.#context, { ...options, source, tag });
   }
 
   /**

@@ -61,6 +61,8 @@ export const RecvFlag = {
   envelope: 1,
   /** Of what the request in Call.held holds; peer, tag and context are those of the probe. */
   held: 2,
+  /** Of what is next for the taker whose request is in Call.held. */
+  next: 8,
   /** Into several views: the capacity is for the message's contents (contentsOf in value.ts). */
   list: 4,
 } as const;
@@ -89,6 +91,8 @@ export const Queue = {
   tail: 16,
   /** The head as native code saw it last on this very thread: plain reads suffice, and see the records before it. */
   seen: 17,
+  /** Not 0: rings of this thread's takers have something. Set by native code, cleared by this thread's JavaScript before it looks. */
+  taken: 18,
   /** Arguments of the next `send` or `recv`: cheaper to read than a call's own. Written by this thread's JavaScript. */
   call: 32,
   records: 64,
@@ -120,13 +124,40 @@ export const Call = {
   flags: 4,
   /** send: bytes in `inline`, or -1: they are the payload argument's. recv: capacity, or -1: any, or that of `into`. */
   bytes: 5,
-  /** recv: with RecvFlag.held. */
+  /** recv: with RecvFlag.held or next. */
   held: 6,
   /** Written by `tryProbe`, with peer, tag and encoding. */
   bytesLow: 7,
   bytesHigh: 8,
   inline: 16,
   inlineBytes: 64,
+} as const;
+
+/**
+ * Layout of a taker's ring, in 32-bit words of a SharedArrayBuffer: records of whole messages, one after the other. Native code writes
+ * records, head and behind, the reader how far it has read; both count bytes since the start and wrap at 2^32.
+ */
+export const Ring = {
+  head: 0,
+  read: 16,
+  /** Behind: why the next message is not in the ring. */
+  behind: 32,
+  records: 48,
+  /** Words of a record. Its length in bytes; with 1 added: skip as many, to the start of the ring. The body follows the header. */
+  length: 0,
+  source: 1,
+  tag: 2,
+  encoding: 3,
+  bytes: 4,
+  headerWords: 6,
+} as const;
+
+export const Behind = {
+  no: 0,
+  /** There was no room: resume it when there is. */
+  room: 1,
+  /** The next one does not go through the ring: receive it (RecvFlag.next), then resume. */
+  alone: 2,
 } as const;
 
 /** A launcher's meeting point: native/bootstrap/hub.h. */
@@ -197,6 +228,13 @@ export interface NativeBinding {
   tryProbe(): number;
   /** What a drained probe holds goes back to its place; the request is freed. */
   giveBack(request: number): void;
+  /**
+   * Begins to take every message that no receive waits for into `ring` (see Ring; a power of two of bytes for records). Peer, tag
+   * and context in the call area. Returns a request index: the request completes when nothing more can come, or is cancelled.
+   */
+  beginTaking(ring: Int32Array): number;
+  /** There is room in its ring, or what came alone has been received. */
+  resumeTaking(request: number): void;
   /** True if the request was still unmatched and will complete as cancelled. */
   cancel(request: number): boolean;
   /** Copies the body of a completed, still undrained receive, from byte `from` on, into all of `target`. */

@@ -16,6 +16,7 @@ import {
   native,
   Queue,
   RecvFlag,
+  Ring,
   SendFlag,
   Status,
   Storage,
@@ -24,6 +25,7 @@ import { type Held, Offer } from "./offer.js";
 import { Request, type RequestOwner } from "./request.js";
 import { ScatterList } from "./scatter.js";
 import type { Settings } from "./settings.js";
+import { RING_BYTES, Taker, type TakerOptions } from "./taker.js";
 import { isDetached } from "./value/check.js";
 import { kindOf } from "./value/kinds.js";
 import { checkView, contentsOf, Encoding } from "./value.js";
@@ -58,6 +60,7 @@ export class Thread implements RequestOwner {
   readonly #queue: Int32Array;
   readonly #inline: Uint8Array;
   readonly #pending: (Pending | undefined)[] = [];
+  readonly #takers = new Set<Taker>();
   #tail = 0;
   #sends = 0;
   #onNoSends: (() => void) | undefined;
@@ -72,7 +75,10 @@ export class Thread implements RequestOwner {
     const memory = new SharedArrayBuffer(4 * (Queue.records + Queue.capacity * Queue.recordWords));
     this.#queue = new Int32Array(memory);
     this.#inline = new Uint8Array(memory);
-    this.#native.attach(this.#queue, () => this.#drain());
+    this.#native.attach(this.#queue, () => {
+      this.#drain();
+      if (this.#queue[Queue.taken] !== 0) this.#readTakers();
+    });
   }
 
   /** Whether this thread's event loop may look at the rings for a while before it blocks. */
@@ -214,6 +220,49 @@ export class Thread implements RequestOwner {
           });
     this.#drain();
     return offer;
+  }
+
+  /** Takes every message that no receive of this rank waits for, until it is stopped or nothing more can come. */
+  take(communicator: Communicator, context: number, options: TakerOptions): Taker {
+    const { source, tag, byteCapacity = RING_BYTES } = options;
+    const words = new Int32Array(new SharedArrayBuffer(4 * Ring.records + byteCapacity));
+    this.#call(worldRank(communicator.group, source), tag, context);
+    const index = this.#native.beginTaking(words);
+    const request = new Request<void>({ name: "messages", peer: source, tag, group: communicator.group });
+    this.#pending[index] = { request: request as Request<unknown>, communicator: undefined, memory: words };
+    request.post(this, index, undefined);
+    const taker = new Taker(
+      communicator,
+      words,
+      {
+        resume: () => {
+          if (request.state === "pending") this.#native.resumeTaking(index);
+          this.#drain();
+        },
+        again: () => Atomics.store(this.#queue, Queue.taken, 1),
+        receive: () => {
+          this.#call(-1, -1, context);
+          this.#queue[Queue.call + Call.held] = index;
+          return this.#receive(RecvFlag.next, source, tag, communicator, undefined, undefined);
+        },
+      },
+      request,
+      {
+        ...options,
+        ended: (reason) => {
+          this.#takers.delete(taker);
+          options.ended(reason);
+        },
+      },
+    );
+    this.#takers.add(taker);
+    this.#drain();
+    return taker;
+  }
+
+  #readTakers(): void {
+    Atomics.store(this.#queue, Queue.taken, 0); // before looking: pairs with tell_taken in core/taker.cc
+    for (const taker of this.#takers) taker.read();
   }
 
   /** Whether it has not gone back with everything else when this thread left. */

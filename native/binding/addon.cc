@@ -8,6 +8,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   carillon::define_operations(env, exports);
   carillon::define_messages(env, exports);
   carillon::define_probing(env, exports);
+  carillon::define_taking(env, exports);
   carillon::define_hub(env, exports);
   carillon::define_machine(env, exports);
   carillon::define_leases(env, exports);

@@ -17,7 +17,7 @@ namespace {
 constexpr uint32_t kParts = 64;
 constexpr int32_t kDone = -1, kInUse = -2, kFailed = -16;
 enum Flag : uint32_t { synchronous = 1, stable = 2, lease = 4 };
-enum ReceiveFlag : uint32_t { envelope = 1, held = 2, list = 4 };
+enum ReceiveFlag : uint32_t { envelope = 1, held = 2, list = 4, next = 8 };
 
 // A typed array or DataView, over shared memory or not. False: it is neither.
 bool view_of(napi_env env, napi_value value, Part* part) {
@@ -231,6 +231,21 @@ napi_value recv(napi_env env, napi_callback_info info) {
     return fail(env, r ? "recv: nothing held" : "out of memory");
   }
   r->is_send = false;
+  if (call.flags & next) {
+    Request* taker = request_at(e, call.held);
+    r->takes = Takes::held;
+    r->bytes = UINT64_MAX;
+    r->memory = nullptr;
+    r->list = false;
+    count_outstanding(e, r);
+    enter_waiting(e->rank->engine);
+    if (taker && taker->taker) e->rank->engine.take_next(taker, r);
+    else e->rank->engine.complete(r, Status::taken_back);
+    e->rank->engine.leave(&e->queue);
+    after_leave(e);
+    show_records(e);
+    return number(env, r->index);
+  }
   if (call.flags & held) {
     r->submission_kind = SubmissionKind::claim;
     r->takes = Takes::held;

@@ -3,6 +3,7 @@
 
 #include <new>
 
+#include "../core/taker.h"
 #include "environment.h"
 #include "stages.h"
 
@@ -39,9 +40,11 @@ void free_request(Environment* e, Request* r) {
   if (r->owned) give_stage(static_cast<unsigned char*>(r->owned), r->owned_bytes);
   if (r->stage) give_stage(r->stage, r->stage_bytes);
   if (r->parcel) free_parcel(r->parcel);
+  delete r->taker;
   if (r->block && e->rank) e->rank->engine.pool().give_back(r->block);
   r->owned = r->memory = r->stage = nullptr;
   r->parcel = nullptr;
+  r->taker = nullptr;
   r->block = nullptr;
   r->storage = Storage::none;
   r->owned_bytes = 0;

@@ -23,7 +23,9 @@ constexpr uint32_t kLosses = 3;              // in a row, then back off
 constexpr uint64_t kBackOffFirst = 1'000'000, kBackOffMost = 64'000'000;
 constexpr uint64_t kShortCopy = 1 << 20;     // bytes a JavaScript thread copies by itself: waking another costs as much
 
+// Or something in the rings of its takers.
 bool has_records(Environment* e) {
+  if (queue_word(e, queue_layout::taken).load(std::memory_order_acquire)) return true;
   return queue_word(e, 0).load(std::memory_order_acquire) != queue_word(e, 16).load(std::memory_order_relaxed);
 }
 

@@ -34,11 +34,14 @@ void Engine::emit(Request* r) {
   } else {
     write_record(r);
   }
-  if (!queue->dirty) {
-    queue->dirty = true;
-    queue->next_dirty = dirty_;
-    dirty_ = queue;
-  }
+  make_dirty(queue);
+}
+
+void Engine::make_dirty(CompletionQueue* queue) {
+  if (queue->dirty) return;
+  queue->dirty = true;
+  queue->next_dirty = dirty_;
+  dirty_ = queue;
 }
 
 void Engine::refill(CompletionQueue* queue) {

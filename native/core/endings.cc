@@ -68,6 +68,7 @@ void Engine::finalize(Peer& p) {
 void Engine::end_receives(int32_t source, Status status) {
   matcher_.each_posted([&](Request* r) {
     if (r->peer != source) return;
+    if (r->takes == Takes::stream && r->taker->behind != Behind::no) return;  // when it has taken what is here
     withdraw(r);
     r->from = source;
     complete(r, status);

@@ -119,7 +119,7 @@ void Engine::accept_submission(Submission* s) {
     case SubmissionKind::receive: {
       auto* r = static_cast<Request*>(s);
       r->queue->known.append(r);
-      r->sequence = matcher_.next_sequence();
+      r->sequence = r->takes == Takes::stream ? matcher_.next_standing() : matcher_.next_sequence();
       match_or_post(r);
       break;
     }

@@ -17,6 +17,7 @@
 #include "pool.h"
 #include "request.h"
 #include "submission.h"
+#include "taker.h"
 
 namespace carillon {
 
@@ -132,6 +133,10 @@ class Engine {
   // A probe that does not wait: true, and the request, which nobody else knows, holds a message that is here now. Makes
   // progress once before it says false.
   bool probe_now(Request*);
+  // A taker's reader has made room, or has received what was next.
+  void resume(Request* taker);
+  // A receive of what is next for a taker and does not go through its ring. Ends as taken back if there is nothing.
+  void take_next(Request* taker, Request*);
   // What a probe holds goes back to its place in line; the request is the caller's again.
   void give_back(Request*);
   void refill(CompletionQueue*);    // records for what waits
@@ -243,6 +248,7 @@ class Engine {
   void forget_wants(Peer&);
   void want(Request*);
   void want_again(Peer&, uint32_t slot);
+  void drop_wants(Request*);
   void withdraw(Request*);
   void deliver_parcel(Parcel*);
   // receive.cc
@@ -252,6 +258,7 @@ class Engine {
   bool take_eager(Request*, const PacketHeader&, const unsigned char* body, Peer&);
   void take_block(Request*, Block*);
   void take_waiting(Request*, Block*);
+  void taken_from(Peer&);
   void publish(Peer&);
   void publish_deferred();
   bool fits(const Request*, uint64_t bytes, uint32_t encoding) const;
@@ -268,8 +275,17 @@ class Engine {
   bool stands(const Block*) const;
   void drop(Block*);
   Block* find_standing(const Request*);
+  // taker.cc
+  void tell_taken(CompletionQueue*);
+  Behind give(Request*, int32_t source, int32_t tag, uint32_t encoding, const unsigned char* body, uint64_t bytes);
+  void put_behind(Request*, Block*, Behind why);
+  void fall_behind(Request*, Behind why);
+  void begin_taking(Request*);
+  void end_taking(Request*);
+  void given(Block*);
   // completion.cc
   void emit(Request*);
+  void make_dirty(CompletionQueue*);
   bool has_record(const CompletionQueue*) const;
   void write_record(Request*);
 

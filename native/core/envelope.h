@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "../drivers/driver.h"
 #include "key_index.h"
 #include "list.h"
 #include "submission.h"
@@ -16,24 +17,33 @@ struct Request;
 struct Block {
   Place<Block> exact, by_source, by_tag, by_context;  // unexpected: the four ways in which it may be looked for ...
   Link<Block> in_order;                               // ... and all in order of arrival. Free: the pool's list
+  Link<Block> in_backlog;                             // unexpected, for a taker that is behind
   uint64_t arrival = 0;                               // unexpected: its place in that order
-  Block* next = nullptr;                              // the pool's kept or returned stack
+  union {
+    Request* taker = nullptr;                         // unexpected: which taker that is
+    Block* next;                                      // in the pool's kept or returned stack
+  };
   Parcel* parcel = nullptr;                           // a message to oneself: this block is the parcel's head
   uint64_t bytes = 0;                                 // of the body
-  uint64_t remote = 0;                                // offer: where it lies
   int32_t source = 0;
   int32_t tag = 0;
   uint32_t context = 0;
   uint32_t encoding = 0;
   uint32_t generation = 0;
   uint16_t slot = 0;
-  bool offer = false;
-  bool lent = false;                               // offer: a Loan lies where an eager body would
+  bool offer = false;                                 // its body is an Offered
+  bool lent = false;
   uint8_t size_class = 0;
 
   unsigned char* body() { return reinterpret_cast<unsigned char*>(this + 1); }
 };
 static_assert(sizeof(Block) <= 192, "a body of 64 bytes fits the pool's smallest block");
+
+// Of an offer, where an eager body would be.
+struct Offered {
+  uint64_t remote;  // where the body lies at its sender
+  Loan loan;        // if lent
+};
 
 using BlockList = List<Block, &Block::in_order>;
 

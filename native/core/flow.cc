@@ -160,7 +160,8 @@ void Engine::fill_wants(Peer& p) {
       p.filling = retry_ = true;  // progress goes on
       break;
     }
-    if (may_come_from(r, p) && !wanted_from(p, r)) {
+    const bool full = r->takes == Takes::stream && r->taker->behind != Behind::no;
+    if (may_come_from(r, p) && !full && !wanted_from(p, r)) {
       while (slot < wants && p.wanted[slot]) ++slot;
       if (slot == wants) {
         p.partial = true;
@@ -234,15 +235,19 @@ void Engine::want(Request* r) {
 
 // A receive leaves the line of the posted.
 void Engine::withdraw(Request* r) {
-  if (holding_peers_ > 0)
-    for (uint32_t i = 0; i < size_; ++i) {
-      Peer& p = peers_[i];
-      if (!p.held) continue;
-      if (p.next_want == r) p.next_want = matcher_.next_posted(r);
-      for (uint32_t slot = 0; r->wants && slot < wants; ++slot)
-        if (p.wanted[slot] == r) clear_want(p, slot);
-    }
+  if (holding_peers_ > 0) {
+    for (uint32_t i = 0; i < size_; ++i)
+      if (peers_[i].held && peers_[i].next_want == r) peers_[i].next_want = matcher_.next_posted(r);
+    drop_wants(r);
+  }
   matcher_.withdraw(r);
+  if (r->takes == Takes::stream) end_taking(r);
+}
+
+void Engine::drop_wants(Request* r) {
+  for (uint32_t i = 0; r->wants && i < size_; ++i)
+    for (uint32_t slot = 0; r->wants && slot < wants; ++slot)
+      if (peers_[i].wanted[slot] == r) clear_want(peers_[i], slot);
 }
 
 // A message has come that a want let pass. If another receive took it, the want is still one.

@@ -28,6 +28,7 @@ class List {
   T* first() const { return first_; }
   T* last() const { return last_; }
   static T* next(const T* item) { return (item->*link).next; }
+  static T* previous(const T* item) { return (item->*link).previous; }
 
   void append(T* item) {
     (item->*link) = {last_, nullptr};

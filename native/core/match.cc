@@ -1,6 +1,8 @@
 // Matching; see match.h.
 #include "match.h"
 
+#include "taker.h"
+
 namespace carillon {
 
 namespace {
@@ -94,8 +96,14 @@ void Matcher::add_unexpected(Block* envelope) {
   }
 }
 
+bool Matcher::wants(const Request* receive, const Block* envelope) { return fits(asked(receive), said<true, true>(envelope)); }
+
 void Matcher::remove_unexpected(Block* envelope) {
   unexpected_.remove(envelope);
+  if (envelope->taker) {
+    envelope->taker->taker->backlog.remove(envelope);
+    envelope->taker = nullptr;
+  }
   --unexpected_count_;
   if (!unexpected_indexed_) return;
   forget(envelope);

@@ -32,6 +32,7 @@ class Matcher {
   void post(Request* receive);
   void withdraw(Request* receive);
   uint64_t next_sequence() { return ++sequence_; }
+  uint64_t next_standing() { return standing | ++sequence_; }  // of a taker: behind all receives, whenever posted
 
   // The unexpected envelope that a receive would take now; it stays.
   Block* find_unexpected(uint32_t context, int32_t source, int32_t tag) const;
@@ -40,9 +41,14 @@ class Matcher {
   void remove_unexpected(Block* envelope);
   uint64_t next_arrival() { return ++arrival_; }
 
+  // Does this receive ask for such a message?
+  static bool wants(const Request* receive, const Block* envelope);
+
   // All of them in order.
   Request* first_posted() const { return posted_.first(); }
   static Request* next_posted(const Request* receive) { return RequestList::next(receive); }
+  Request* last_posted() const { return posted_.last(); }
+  static Request* previous_posted(const Request* receive) { return RequestList::previous(receive); }
   Block* first_unexpected() const { return unexpected_.first(); }
   static Block* next_unexpected(const Block* envelope) { return BlockList::next(envelope); }
 
@@ -66,6 +72,7 @@ class Matcher {
  private:
   // More than `walked` are indexed, until only `few` are left: a number that goes up and down by one changes nothing.
   static constexpr uint32_t walked = 16, few = 8;
+  static constexpr uint64_t standing = uint64_t{1} << 63;
 
   static Key asked(const Request* r) { return {r->context, r->peer, r->tag}; }
   template <bool by_source, bool by_tag>

@@ -60,6 +60,7 @@ class Pool {
     if (in_use_ > high_water_) high_water_ = in_use_;
     // The links are set when it enters lists, the rest by whoever asked: clearing all of it would cost more.
     block->parcel = nullptr;
+    block->taker = nullptr;
     block->offer = block->lent = false;
     block->size_class = static_cast<uint8_t>(k);
     return block;

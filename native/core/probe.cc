@@ -89,6 +89,13 @@ void Engine::put_back(Request* r) {
 // A message that is here and in no list: to the first in line that it fits, else to its place among the unexpected.
 void Engine::line_up(Block* b) {
   while (Request* r = matcher_.find_posted(b->context, b->source, b->tag)) {
+    if (r->takes == Takes::stream) {
+      Behind why = r->taker->behind;
+      if (why == Behind::no) why = give(r, b->source, b->tag, b->encoding, b->offer || b->parcel ? nullptr : b->body(), b->bytes);
+      if (why == Behind::no) return given(b);
+      matcher_.add_unexpected(b);
+      return put_behind(r, b, why);
+    }
     withdraw(r);
     if (b->offer && r->takes == Takes::message && fits(r, b->bytes, b->encoding)) {
       if (pull_block(r, b)) return;

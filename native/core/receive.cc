@@ -82,6 +82,8 @@ bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
   int32_t source = static_cast<int32_t>(p.rank);
   if (h.kind != PacketKind::eager && p.ending != Ending::none) return true;  // its body can come no more
   Request* probe = nullptr;  // takes it, as if it were unexpected, in a block
+  Request* taker = nullptr;  // will take it, when it is no longer behind
+  Behind why = Behind::no;
   while (Request* r = matcher_.find_posted(h.context, source, h.tag)) {
     if (!fits(r, h.bytes, h.encoding)) {
       // Too large for this one: it hears of it, the message goes on down the line.
@@ -89,6 +91,14 @@ bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
       describe(r, source, h.tag, h.encoding, h.bytes);
       complete(r, Status::truncated);
       continue;
+    }
+    if (r->takes == Takes::stream) {
+      why = r->taker->behind;
+      if (why == Behind::no) why = give(r, source, h.tag, h.encoding, h.kind == PacketKind::eager ? body : nullptr, h.bytes);
+      taker = r;
+      if (why != Behind::no) break;
+      credit(p, bucket_of(h.context, h.tag), charge_of(h.bytes), 1);
+      return true;
     }
     if (r->takes == Takes::envelope) {
       probe = r;
@@ -110,20 +120,24 @@ bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
     p.touched = true;
     return true;
   }
-  uint64_t kept = eager ? h.bytes : h.kind == PacketKind::lease ? sizeof(Loan) : 0;
-  Block* b = pool_.allocate(kept);
+  Block* b = pool_.allocate(eager ? h.bytes : sizeof(Offered));
   if (!b) return false;
   b->offer = !eager;
   b->lent = h.kind == PacketKind::lease;
   b->bytes = h.bytes;
-  b->remote = h.address;
   b->source = source;
   b->tag = h.tag;
   b->context = h.context;
   b->encoding = h.encoding;
   b->slot = h.slot;
   b->generation = h.generation;
-  copy_bytes(b->body(), body, kept);
+  if (eager) {
+    copy_bytes(b->body(), body, h.bytes);
+  } else {
+    auto* offered = reinterpret_cast<Offered*>(b->body());
+    offered->remote = h.address;
+    if (b->lent) copy_bytes(&offered->loan, body, sizeof(Loan));
+  }
   b->arrival = matcher_.next_arrival();
   if (probe) {
     withdraw(probe);
@@ -131,6 +145,7 @@ bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
     return true;
   }
   matcher_.add_unexpected(b);
+  if (taker) put_behind(taker, b, why);
   ++counters_.unexpected;
   return true;
 }
@@ -196,8 +211,11 @@ void Engine::take_block(Request* r, Block* b) {
 void Engine::take_waiting(Request* r, Block* b) {
   Peer* p = b->parcel ? nullptr : &peers_[b->source];
   take_block(r, b);
-  if (!p) return;
-  if (++p->unpublished == kUnpublished) return publish(*p);
+  if (p) taken_from(*p);
+}
+
+void Engine::taken_from(Peer& p) {
+  if (++p.unpublished == kUnpublished) return publish(p);
   deferred_ = true;
   start_timer();
 }
@@ -214,6 +232,7 @@ void Engine::publish_deferred() {
 }
 
 void Engine::match_or_post(Request* r) {
+  if (r->takes == Takes::stream) return begin_taking(r);
   while (Block* b = matcher_.find_unexpected(r->context, r->peer, r->tag)) {
     if (r->takes == Takes::envelope) {
       matcher_.remove_unexpected(b);
@@ -251,13 +270,12 @@ void Engine::match_or_post(Request* r) {
 // An offer that is in no list goes to a receive that is in none either. False: its sender has taken it back.
 bool Engine::pull_block(Request* r, Block* b) {
   Peer& p = peers_[b->source];
-  PacketHeader h = {b->bytes, b->remote, b->tag, b->context, b->encoding, b->generation, b->slot,
+  const Offered offered = *reinterpret_cast<const Offered*>(b->body());
+  PacketHeader h = {b->bytes, offered.remote, b->tag, b->context, b->encoding, b->generation, b->slot,
                     b->lent ? PacketKind::lease : PacketKind::offer, 0, 0};
-  unsigned char loan[sizeof(Loan)] = {};
-  if (b->lent) copy_bytes(loan, b->body(), sizeof loan);
   if (p.driver->accept(p.port, {b->slot, b->generation}) != Accept::accepted) return false;
   free_block(b);
-  start_pull(r, static_cast<int32_t>(p.rank), h, loan);
+  start_pull(r, static_cast<int32_t>(p.rank), h, reinterpret_cast<const unsigned char*>(&offered.loan));
   return true;
 }
 

@@ -49,12 +49,14 @@ enum class RequestState : uint8_t {
   completed,  // result is final; in the completion queue or waiting for a place in it
 };
 
-// What a receive takes: a message; or only its envelope, which makes the request its holder; or what it holds.
-enum class Takes : uint8_t { message, envelope, held };
+// What a receive takes: a message; or only its envelope, which makes the request its holder; or what it holds; or, standing
+// behind all others, every message, into the ring of its Taker.
+enum class Takes : uint8_t { message, envelope, held, stream };
 
 constexpr uint32_t inline_bytes = 64;  // a body up to this travels in the completion record (Queue.inlineBytes)
 
 struct CompletionQueue;
+struct Taker;
 
 // One operation, through all layers. Allocated and freed by the JavaScript thread that posted it; every field but
 // `abandon` is that thread's until it is submitted and the guard's holder's until it is completed.
@@ -79,6 +81,7 @@ struct Request : Submission {
   uint64_t owned_bytes = 0;         // its size
   void* pages = nullptr;            // binding: leased memory that is handed over with it ...
   void* used_pages = nullptr;       // binding: ... or that it reads or writes and that must stay meanwhile
+  Taker* taker = nullptr;           // stream
   bool lent = false;                // send: `loan` goes with an offer. receive: the body may be mapped by it
   bool mapped = false;              // the receiver has the memory itself instead of a copy
   Loan loan = {};
@@ -127,11 +130,12 @@ using QueueRequests = List<Request, &Request::by_queue>;
 
 // Layout of a completion queue's words: Queue in src/native.ts.
 namespace queue_layout {
-constexpr uint32_t capacity = 512, head = 0, tail = 16, records = 64, record_words = 32, inlined = 16;
+constexpr uint32_t capacity = 512, head = 0, tail = 16, taken = 18, records = 64, record_words = 32, inlined = 16;
 }
 
 // The completion queue of one JavaScript thread: its words and records lie in a SharedArrayBuffer (Queue in
-// src/native.ts). Records and head: written by the guard's holder. Tail: written by that thread's JavaScript.
+// src/native.ts). Records and head: written by the guard's holder. Tail: written by that thread's JavaScript. Taken: set by the
+// guard's holder, cleared by that JavaScript before it looks at the rings of its takers.
 struct CompletionQueue {
   uint32_t* words = nullptr;
   uint32_t head = 0;                     // native copy; what JavaScript could overwrite is never trusted

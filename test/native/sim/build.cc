@@ -102,6 +102,7 @@ void choose_parameters() {
   w.bound = 3'000'000;
   w.adaptive = r.chance(300);
   w.small_pool = r.chance(300);
+  w.streams = r.chance(500);
   w.forbidden = !w.small_pool && r.chance(300);  // a stalled ring would hold the parts up
   w.limits.eager_bytes = w.small_pool ? 128 : r.chance(500) ? 900 : 128;
   w.ring_bytes = w.limits.eager_bytes > 128 ? 2048u << r.below(3) : 512u << r.below(4);

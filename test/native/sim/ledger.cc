@@ -107,7 +107,7 @@ void received(Process& p, Operation* o, int status, int from, int tag, uint32_t 
         fail("message %u (tag %d) goes to a receive for source %d, tag %d", id, tag, r.peer, r.tag);
       if (m->delivered) fail("message %u is delivered twice", id);
       if (m->held && o->held != m) fail("message %u is delivered although a probe holds it", id);
-      if (r.takes == Takes::held && o->held != m) fail("an offer of message %u is received as message %u", o->held ? o->held->id : 0, id);
+      if (r.takes == Takes::held && !o->next && o->held != m) fail("an offer of message %u is received as message %u", o->held ? o->held->id : 0, id);
       m->held = false;
       if (m->status == code(Status::cancelled)) fail("message %u was cancelled and is delivered", id);
       if (!intact(body, bytes, id)) fail("message %u (%lu bytes) is not what was sent", id, bytes);
@@ -197,7 +197,7 @@ void print_state() {
       for (Operation* o : t.operations)
         if (o)
           printf("  thread %d request %u: %s %u, peer %d, tag %d, context %u, bytes %lu, state %d%s\n", t.number,
-                 o->request.index, o->message ? "send of message" : "receive", o->message ? o->message->id : 0,
+                 o->request.index, o->message ? "send of message" : o->request.taker ? "stream" : o->stream ? "receive for a stream" : "receive", o->message ? o->message->id : 0,
                  o->request.peer, o->request.tag, o->request.context, o->request.bytes,
                  static_cast<int>(o->request.state), t.ended ? ", thread ended" : t.sleeping ? "" : ", thread awake");
     EngineAccess::matcher(*p.engine).each_unexpected([](Block* b) {
@@ -205,6 +205,11 @@ void print_state() {
              b->offer ? ", offer" : "");
     });
   }
+}
+
+// A stream that has to be resumed by a thread that computes.
+bool behind_and_stuck(const Request* r) {
+  return r->takes == Takes::stream && r->taker->behind != Behind::no && static_cast<Thread*>(r->queue->owner)->stuck;
 }
 
 // A message in a line to process k that a posted receive there waits for, though the ring is open and a want may pass.
@@ -218,7 +223,7 @@ const Message* starved(Process& p, int k) {
     return nullptr;
   for (const RequestList& line : peer.line)
     for (const Request* r = line.first(); r; r = RequestList::next(r))
-      if (EngineAccess::matcher(*to.engine).find_posted(r->context, p.rank, r->tag))
+      if (const Request* by = EngineAccess::matcher(*to.engine).find_posted(r->context, p.rank, r->tag); by && !behind_and_stuck(by))
         return reinterpret_cast<const Operation*>(r)->message;
   return nullptr;
 }
@@ -246,11 +251,13 @@ void check_idle() {
     for (Thread& t : p.threads) {
       if (t.number < 0 || t.ended || t.stuck || !t.words) continue;
       if (t.words[0] != t.consumed) return fail("process %d: everybody sleeps and records wait", i);
+      if (taken(t)) return fail("process %d: everybody sleeps and takers were not looked at", i);
       if (t.queue->waits.load()) return fail("process %d: everybody sleeps and completions wait for records", i);
     }
     Matcher& matcher = EngineAccess::matcher(e);
     matcher.each_unexpected([&](Block* b) {
-      if (matcher.find_posted(b->context, b->source, b->tag))
+      Request* r = matcher.find_posted(b->context, b->source, b->tag);
+      if (r && !behind_and_stuck(r))
         fail("process %d: message %u waits and so does a receive for it", i, b->encoding);
     });
     for (int k = 0; k < w.size; ++k) {

@@ -68,6 +68,19 @@ bool has_records(Thread& t) {
   return reinterpret_cast<std::atomic<uint32_t>*>(t.words)->load() != t.consumed;
 }
 
+void resume_streams(Thread& t) {
+  Engine& engine = *t.process->engine;
+  while (!t.resume.empty()) {
+    Operation* o = t.operations[t.resume.back()];
+    t.resume.pop_back();
+    if (!o || !o->request.taker) continue;
+    enter_waiting(engine);
+    engine.resume(&o->request);
+    engine.leave(t.queue);
+    after_leave(t);
+  }
+}
+
 void nudge(Process& p) {
   ++p.nudge;
   wake(p.progress());
@@ -77,7 +90,7 @@ void adaptive_wait(Thread& t) {
   Engine& engine = *t.process->engine;
   if (!engine.try_enter()) return;
   engine.step(t.queue);
-  for (uint32_t i = world->random.below(60); i > 0 && !has_records(t) && !t.copies_wait; --i) {
+  for (uint32_t i = world->random.below(60); i > 0 && !has_records(t) && !taken(t) && !t.copies_wait; --i) {
     if (engine.pending() || engine.look()) engine.step(t.queue, world->random.chance(300));
     if (world->random.chance(50)) engine.take_over();
     spin("adaptive");
@@ -120,7 +133,9 @@ void after_leave(Thread& t) {
 void drain(Thread& t) {
   Engine& engine = *t.process->engine;
   auto* tail = reinterpret_cast<std::atomic<uint32_t>*>(t.words + queue_layout::tail);
-  while (has_records(t) || t.queue->waits.load() > 0) {
+  while (has_records(t) || t.queue->waits.load() > 0 || (!t.leaving && (taken(t) || !t.resume.empty()))) {
+    if (!t.leaving && !t.resume.empty()) resume_streams(t);
+    if (!t.leaving && taken(t)) take_rings(t);
     while (has_records(t)) {
       const uint32_t* record = t.words + queue_layout::records + t.consumed % queue_layout::capacity * queue_layout::record_words;
       Operation* o = record[0] < t.operations.size() ? t.operations[record[0]] : nullptr;
@@ -146,7 +161,7 @@ void drain(Thread& t) {
   if (engine.pool().any_returned()) {
     engine.poll(t.queue);
     after_leave(t);
-    if (has_records(t)) drain(t);  // what that completed was not told
+    if (has_records(t) || (taken(t) && !t.leaving)) drain(t);  // what that completed was not told
   }
 }
 

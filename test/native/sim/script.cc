@@ -127,6 +127,11 @@ void receive(Thread& t, int source, int tag, uint32_t context, uint64_t capacity
   q.tag = tag;
   q.context = context;
   q.bytes = capacity;
+  if (takes == Takes::stream) {
+    o->taker.capacity = 256u << world->random.below(5);
+    o->taker.words = static_cast<uint32_t*>(calloc(1, ring_layout::records * 4 + o->taker.capacity));
+    q.taker = &o->taker;
+  }
   if (into && capacity > 0) q.memory = o->body = static_cast<unsigned char*>(malloc(capacity));
   ++t.outstanding_receives;
   t.process->engine->submit(&q, t.queue);
@@ -139,6 +144,7 @@ void random_receive(Thread& t) {
   int source = r.chance(400) ? any_source : static_cast<int>(r.below(w.size));
   int tag = r.chance(400) ? any_tag : tags[r.below(3)];
   if (r.chance(250)) return receive(t, source, tag, r.below(2), UINT64_MAX, false, Takes::envelope);
+  if (w.streams && r.chance(100)) return receive(t, source, tag, r.below(2), UINT64_MAX, false, Takes::stream);
   bool into = r.chance(400);
   uint64_t capacity = into ? w.largest + 400 : UINT64_MAX;
   if (r.chance(200)) capacity = r.below(w.limits.eager_bytes + 50);
@@ -259,6 +265,75 @@ void cancel_all(Thread& t) {
   }
 }
 
+namespace {
+
+void take_ring(Thread& t, Operation* o) {
+  for (;;) {
+    uint32_t head = o->taker.word(ring_layout::head).load();
+    if (head == o->tail) return;
+    const uint32_t* record = o->taker.words + ring_layout::records + (o->tail & (o->taker.capacity - 1)) / 4;
+    if (!(record[0] & 1)) {
+      auto* body = reinterpret_cast<const unsigned char*>(record + ring_layout::header_words);
+      received(*t.process, o, 0, static_cast<int>(record[1]), static_cast<int>(record[2]), record[3], record[4], body);
+      Message* m = record[3] >= 1 && record[3] <= world->messages.size() ? world->messages[record[3] - 1] : nullptr;
+      if (m && !world->processes[m->source].hostile) {
+        uint64_t key = ((static_cast<uint64_t>(m->source * 2 + m->thread) * 2 + m->context) << 32) + static_cast<uint32_t>(m->tag);
+        if (o->last.count(key) && o->last[key] > m->number && m->given_back == 0) fail("message %u is overtaken in a stream", m->id);
+        o->last[key] = m->number;
+        m->by = 0;  // any receive posted since may have taken what came later
+        m->by_requeued = true;
+      }
+    }
+    o->tail += record[0] & ~1u;
+    o->taker.word(ring_layout::tail).store(o->tail);
+    step("taken");
+  }
+}
+
+// Of what does not go through a stream's ring and is next.
+void receive_next(Thread& t, Operation* stream) {
+  Engine& engine = *t.process->engine;
+  Operation* o = new_operation(t);
+  o->stream = stream;
+  o->next = true;
+  Request& q = o->request;
+  q.takes = Takes::held;
+  q.peer = stream->request.peer;
+  q.tag = stream->request.tag;
+  q.context = stream->request.context;
+  q.bytes = UINT64_MAX;
+  ++t.outstanding_receives;
+  enter_waiting(engine);
+  engine.take_next(&stream->request, &q);
+  engine.leave(t.queue);
+  after_leave(t);
+}
+
+}  // namespace
+
+bool taken(const Thread& t) { return reinterpret_cast<std::atomic<uint32_t>*>(t.words + queue_layout::taken)->load() != 0; }
+
+// What the thread does when it is told of its takers.
+void take_rings(Thread& t) {
+  Engine& engine = *t.process->engine;
+  reinterpret_cast<std::atomic<uint32_t>*>(t.words + queue_layout::taken)->store(0);
+  for (size_t i = 0; i < t.operations.size(); ++i) {
+    Operation* o = t.operations[i];
+    if (!o || !o->request.taker) continue;
+    take_ring(t, o);
+    auto behind = static_cast<Behind>(o->taker.word(ring_layout::behind).load());
+    if (behind == Behind::room) {
+      enter_waiting(engine);
+      engine.resume(&o->request);
+      engine.leave(t.queue);
+      after_leave(t);
+    } else if (behind == Behind::alone && !o->alone) {
+      o->alone = true;
+      receive_next(t, o);
+    }
+  }
+}
+
 void forget_offers(Thread& t) {
   for (Operation* o : t.offers) {
     if (o->held) {
@@ -284,6 +359,20 @@ bool consume(Thread& t, Operation* o, const uint32_t* record) {
     return false;
   }
   --t.outstanding_receives;
+  if (r.taker) {
+    take_ring(t, o);
+    for (Operation* other : t.operations)
+      if (other && other->stream == o) other->stream = nullptr;
+    if (status != static_cast<int>(Status::cancelled) && status != static_cast<int>(Status::closed))
+      received(*t.process, o, status, static_cast<int>(record[2]), static_cast<int>(record[3]), record[4], 0, nullptr);
+    free(o->taker.words);
+    delete o;
+    return false;
+  }
+  if (o->stream) {
+    o->stream->alone = false;
+    t.resume.push_back(o->stream->request.index);
+  }
   if (world->phase == World::Phase::drain && r.takes == Takes::message && r.peer == any_source && r.tag == any_tag && r.bytes == UINT64_MAX &&
       status >= static_cast<int>(Status::peer_closed) && status <= static_cast<int>(Status::peer_protocol))
     t.nobody_left[r.context] = true;

@@ -70,6 +70,12 @@ struct Operation {
   unsigned char* body = nullptr;
   bool cancel_asked = false, cancelled = false, requeued = false;
   Message* held = nullptr;     // probe or receive of what it took
+  Taker taker;                 // stream
+  uint32_t tail = 0;
+  bool alone = false;          // stream: a receive of its own takes what does not go through the ring
+  bool next = false;           // such a receive ...
+  Operation* stream = nullptr; // ... and whose, while that lives
+  std::map<uint64_t, uint32_t> last;  // stream: number of what it took last, by sender, thread, context and tag
 };
 
 struct Thread {
@@ -94,6 +100,7 @@ struct Thread {
   std::vector<Operation*> operations;
   std::vector<uint32_t> free_indices;
   std::vector<Block*> taken;
+  std::vector<uint32_t> resume;    // streams whose own receives have ended
   std::vector<Operation*> offers;  // what probes took, neither received nor given back yet
   bool nobody_left[2] = {};  // by context: a receive from anybody has ended
   uint32_t outstanding_receives = 0, outstanding_sends = 0;
@@ -171,7 +178,7 @@ struct World {
   Limits limits;
   uint32_t ring_bytes = 4096;
   size_t pool_bytes = 0;
-  bool small_pool = false, adaptive = false;
+  bool streams = false, small_pool = false, adaptive = false;
   bool forbidden = false;       // nobody may read another process's memory
   uint32_t largest = 1000;
   uint64_t short_copy = 600;
@@ -209,6 +216,8 @@ void run_progress(void* thread);
 void enter_waiting(Engine&);
 void after_leave(Thread&);
 void drain(Thread&);
+bool taken(const Thread&);         // its takers' rings were not looked at
+void take_rings(Thread&);
 void act(Thread&);                 // one random operation of the script
 bool act_draining(Thread&);        // posts what is missing so that everything sent arrives; false: nothing
 void cancel_all(Thread&);

@@ -1,0 +1,31 @@
+// Standing takers, what streams are made of: order, the law of one taker, back-pressure, and the end.
+import { describe, test } from "vitest";
+import { plays, ranks } from "./support/ranks.js";
+
+const PROGRAM = "takers.mjs";
+
+test.each([
+  [1, 1 << 18],
+  [2, 1 << 16],
+  [3, 4096],
+])("every message of every size comes once, whole and in order (seed %i, ring of %i bytes)", (seed, capacity) =>
+  plays(2, PROGRAM, "all", String(seed), String(capacity)),
+);
+
+test("receives and probes come first, then takers in the order they began", () => plays(2, PROGRAM, "line"));
+
+test("a taker that nobody reads holds back its own messages, and no others", () => plays(2, PROGRAM, "paused"));
+
+test("what it has not taken when it stops is received, in order", () => plays(2, PROGRAM, "stops"));
+
+test.each([1, 2])("messages to oneself, %i ranks", (size) => plays(size, PROGRAM, "oneself"));
+
+describe("nothing more can come", () => {
+  test("its source has left: what it sent comes first", () => plays(2, PROGRAM, "ends", "leaves"));
+
+  test("its source has died", async () => {
+    await ranks(2, PROGRAM, ["ends", "dies"]).endedWell(0);
+  });
+});
+
+test("what its callback throws is an uncaught exception, and costs no message", () => plays(2, PROGRAM, "throws"));
