@@ -21,8 +21,10 @@ void Engine::end_peer(uint32_t rank, Ending ending) {
 
 void Engine::end_lines(Peer& p, Status status) {
   for (RequestList& line : p.line)
-    while (Request* r = line.pop()) complete(r, status);
-  p.lines = 0;
+    while (Request* r = line.first()) {
+      leave_line(p, r);
+      complete(r, status);
+    }
   while (p.pushes.pop()) continue;  // they are among the offers
   stop_asking(p);
 }
@@ -105,6 +107,7 @@ bool Engine::take_back(Request* r, Status how) {
       break;
     case RequestState::queued:
       leave_line(peers_[r->peer], r);
+      stop_asking(peers_[r->peer]);
       break;
     case RequestState::offered: {
       Peer& p = peers_[r->peer];

@@ -13,7 +13,12 @@ void Engine::init(uint32_t rank, uint32_t size, Peer* peers, const Matcher::Bins
   rank_ = rank;
   size_ = size;
   peers_ = peers;
-  for (uint32_t i = 0; i < size; ++i) peers_[i].rank = i;
+  for (uint32_t i = 0; i < size; ++i) {
+    Peer& p = peers_[i];
+    p.rank = i;
+    p.waiting_as.init(p.bins[0], Peer::line_bins);
+    p.waiting_in.init(p.bins[1], Peer::line_bins);
+  }
   matcher_.init(bins);
   pool_.init(pool, pool_bytes);
   attention_.bind(attention);

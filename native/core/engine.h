@@ -25,6 +25,10 @@ constexpr uint32_t max_slots = 256;
 
 enum class Ending : uint8_t { none, closed, lost, protocol };
 
+// Sends that wait in a peer's lines, by what a want may name: communicator and tag, or any tag.
+inline Key sent_as(const Request* r) { return {r->context, 0, r->tag}; }
+inline Key sent_in(const Request* r) { return {r->context, 0, any_tag}; }
+
 struct Peer {
   uint32_t rank = 0;
   const Driver* driver = nullptr;  // null: not connected (or oneself)
@@ -34,6 +38,11 @@ struct Peer {
   // As sender to it.
   RequestList line[buckets];             // sends that wait, in order, by bucket (flow.h)
   uint32_t lines = 0;                    // bit b: line[b] is not empty
+  static constexpr uint32_t line_bins = 32;
+  Request* bins[2][line_bins] = {};
+  KeyIndex<Request, &Request::place, sent_as, &Request::sequence> waiting_as;
+  KeyIndex<Request, &Request::by_context, sent_in, &Request::sequence> waiting_in;
+  uint64_t waited = 0;                   // counts sends that came to wait
   uint32_t next_line = 0;                // whose turn it is when the ring has room again
   Credit credit;
   Request* offers[max_slots] = {};       // sends that are offered, by slot; null also: its thread has gone
@@ -212,6 +221,7 @@ class Engine {
   void flush(Peer&);
   bool send_lines(Peer&, uint32_t* stuck);  // false: the ring has no room
   bool put(Peer&, Request*, Leave how, uint32_t passed);
+  void join_line(Peer&, Request*);
   void leave_line(Peer&, Request*);
   void stop_asking(Peer&);
   Request* close_offer(Peer&, uint16_t slot);

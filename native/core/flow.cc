@@ -82,15 +82,8 @@ void Engine::offer_to_wants(Peer& p, const Request* r) {
 }
 
 Request* Engine::first_held(Peer& p, uint64_t key) {
-  auto search = [&](uint32_t b) -> Request* {
-    for (Request* r = p.line[b].first(); r; r = RequestList::next(r))
-      if (answers(key, r)) return r;
-    return nullptr;
-  };
-  if (tag_of(key) != any_tag) return search(bucket_of(context_of(key), tag_of(key)));
-  for (uint32_t b = 0; b < buckets; ++b)
-    if (Request* r = search(b)) return r;
-  return nullptr;
+  const Key asked = {context_of(key), 0, tag_of(key)};
+  return asked.tag == any_tag ? p.waiting_in.first(asked) : p.waiting_as.first(asked);
 }
 
 // Lets pass what the peer's receives wait for. What finds no room in the ring is tried again when there is some.

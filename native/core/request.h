@@ -88,9 +88,10 @@ struct Request : Submission {
 
   // Matching and transfer.
   Link<Request> link;               // all posted receives in line, peer's line, pull queue, pushes or incoming
-  Place<Request> place;             // posted: among those that ask the same
+  Place<Request> place;             // posted: among those that ask the same. Queued: with the same communicator and tag ...
+  Place<Request> by_context;        // ... and of the same communicator
   Link<Request> by_queue;           // all requests of one completion queue that the core knows, or that hold a message
-  uint64_t sequence = 0;            // receive: place in line
+  uint64_t sequence = 0;            // place in line
   uint16_t wants = 0;               // receive: at how many peers it is wanted (flow.h); at most one slot each
   uint16_t slot = 0;                // offer
   uint32_t generation = 0;

@@ -45,19 +45,28 @@ void Engine::enqueue(Request* r) {
   if (p.ended || p.ending != Ending::none) return complete(r, status_of(p));
   uint32_t bucket = bucket_of(r->context, r->tag);
   r->state = RequestState::queued;
-  p.line[bucket].append(r);
   bool first = !(p.lines >> bucket & 1);
-  p.lines |= 1u << bucket;
+  join_line(p, r);
   ++counters_.queued;
   offer_to_wants(p, r);
   if (first || p.unanswered) flush(p);  // else those before it wait for something, and so does it
+}
+
+void Engine::join_line(Peer& p, Request* r) {
+  uint32_t bucket = bucket_of(r->context, r->tag);
+  r->sequence = ++p.waited;
+  p.line[bucket].append(r);
+  p.lines |= 1u << bucket;
+  p.waiting_as.insert(r);
+  p.waiting_in.insert(r);
 }
 
 void Engine::leave_line(Peer& p, Request* r) {
   uint32_t bucket = bucket_of(r->context, r->tag);
   p.line[bucket].remove(r);
   if (p.line[bucket].empty()) p.lines &= ~(1u << bucket);
-  stop_asking(p);
+  p.waiting_as.remove(r);
+  p.waiting_in.remove(r);
 }
 
 // Nothing waits for room or credit any more, so nobody asks for it: look() would see it come for ever.
@@ -91,8 +100,7 @@ bool Engine::put(Peer& p, Request* r, Leave how, uint32_t passed) {
   p.touched = true;
   last_peer_ = p.rank;
   counters_.bytes_sent += r->bytes;
-  p.line[bucket].remove(r);
-  if (p.line[bucket].empty()) p.lines &= ~(1u << bucket);
+  leave_line(p, r);
   if (eager) {
     ++counters_.eager_sent;
     complete(r, Status::ok);
