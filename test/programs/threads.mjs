@@ -102,9 +102,15 @@ const roles = {
   async transfers() {
     const world = await World.join();
     parentPort.postMessage("joined");
+    await once(parentPort, "message"); // the others of its round have started too
+    let flows = false;
     const into = () => [undefined, new Uint8Array(2 << 20), new Uint8Array(new SharedArrayBuffer(2 << 20))];
     const receive = async (memory) => {
-      for (;;) checkParcel(await world.recv({ source: 1, tag: 1, into: memory }));
+      for (;;) {
+        checkParcel(await world.recv({ source: 1, tag: 1, into: memory }));
+        if (!flows) parentPort.postMessage("flows");
+        flows = true;
+      }
     };
     const send = async (size) => {
       for (let i = 0; ; ++i) await world.send(parcel(size, i), { dest: 1, tag: 2 });
@@ -246,8 +252,11 @@ const scenarios = {
     const next = random(42);
     if (world.rank === 0) {
       for (let i = 0; i < Number(rounds); ++i) {
-        const workers = [start("transfers"), start("transfers")];
+        const workers = Array.from({ length: 4 }, () => start("transfers"));
         await Promise.all(workers.map((worker) => once(worker, "message")));
+        const flow = Promise.all(workers.map((worker) => once(worker, "message")));
+        for (const worker of workers) worker.postMessage("go");
+        await flow;
         const until = performance.now() + next() * 12;
         if (i % 3 === 0) while (performance.now() < until);
         else if (i % 3 === 1) await new Promise((resolve) => setTimeout(resolve, next() * 12));
