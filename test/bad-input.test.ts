@@ -1,26 +1,26 @@
 // Bad input: whatever a user passes, sets or breaks is answered by a clear error, and nothing is lost by it.
-import { describe, expect, test } from "vitest";
-import { alone, plays, ranks } from "./support/ranks.js";
+import { beforeAll, describe, expect, test } from "vitest";
+import { alone, ranks, type Said, shares } from "./support/ranks.js";
 
 const PROGRAM = "bad-input.mjs";
 
 describe("refused with a clear error:", () => {
-  test("what is no rank of this world", () => plays(2, PROGRAM, "ranks"));
-  test("what is no tag", () => plays(2, PROGRAM, "tags"));
-  test("signals, memory, timeouts and waits of the wrong kind", () => plays(2, PROGRAM, "options"));
-  test("values that cannot be cloned", () => plays(2, PROGRAM, "values"));
-  test("buffers that are detached, resizable or growable", () => plays(2, PROGRAM, "buffers"));
-  test("messages of more than 4 GiB", () => plays(2, PROGRAM, "oversized"));
+  test("what is no rank of this world", () => shares(2, PROGRAM, ["ranks"]));
+  test("what is no tag", () => shares(2, PROGRAM, ["tags"]));
+  test("signals, memory, timeouts and waits of the wrong kind", () => shares(2, PROGRAM, ["options"]));
+  test("values that cannot be cloned", () => shares(2, PROGRAM, ["values"]));
+  test("buffers that are detached, resizable or growable", () => shares(2, PROGRAM, ["buffers"]));
+  test("messages of more than 4 GiB", () => shares(2, PROGRAM, ["oversized"]));
 });
 
 describe("a buffer that is transferred in flight", () => {
-  test("rejects the receive into it", () => plays(2, PROGRAM, "detachedInFlight"));
-  test("does not harm what was sent from it", () => plays(2, PROGRAM, "sentAndDetached"));
+  test("rejects the receive into it", () => shares(2, PROGRAM, ["detachedInFlight"]));
+  test("does not harm what was sent from it", () => shares(2, PROGRAM, ["sentAndDetached"]));
 });
 
 describe("join", () => {
   const job = "carillon-00000000000000000000000000000000";
-  test.each([
+  const environments: [what: string, env: Record<string, string>, named: string][] = [
     ["only a rank", { CARILLON_RANK: "0" }, "incomplete"],
     ["no job", { CARILLON_RANK: "0", CARILLON_SIZE: "2" }, "incomplete"],
     ["an empty rank", { CARILLON_RANK: "", CARILLON_SIZE: "2", CARILLON_JOB: job }, "CARILLON_RANK"],
@@ -39,11 +39,34 @@ describe("join", () => {
     ["a bound that is no number", { CARILLON_MAX_UNEXPECTED_BYTES: "64M" }, "CARILLON_MAX_UNEXPECTED_BYTES"],
     ["a bound too small for anything", { CARILLON_MAX_UNEXPECTED_BYTES: "1000" }, "from 1048576 to"],
     ["an eager limit beyond a packet", { CARILLON_EAGER_BYTES: "16001" }, "from 0 to 16000"],
-  ])("refuses an environment with %s", async (_what, env, named) => {
-    const { all } = alone("join.mjs", [], { env });
-    const said = await all[0]?.hears("code");
-    expect(said).toMatchObject({ name: "CarillonError", code: "ERR_CARILLON_ENVIRONMENT" });
-    expect(said?.message).toContain(named);
+  ];
+  const options: [name: string, options: object][] = [
+    ["wait", { wait: "always" }],
+    ["rendezvous", { rendezvous: true }],
+    ["maxUnexpectedBytes", { maxUnexpectedBytes: 100 }],
+    ["eagerBytes", { eagerBytes: -1 }],
+  ];
+
+  /** What one process hears in all these environments, and then with all these options. */
+  let said: Said[];
+  beforeAll(async () => {
+    const tries = [...environments.map(([, env]) => ({ env })), ...options.map(([, each]) => ({ options: each }))];
+    const one = alone("join.mjs", [], { env: { TEST_TRIES: JSON.stringify(tries) } });
+    await one.endedWell();
+    said = one.at(0).said;
+    expect(said).toHaveLength(tries.length);
+  });
+
+  test.each(environments)("refuses an environment with %s", (what, _env, named) => {
+    const heard = said[environments.findIndex(([each]) => each === what)];
+    expect(heard).toMatchObject({ name: "CarillonError", code: "ERR_CARILLON_ENVIRONMENT" });
+    expect(heard?.message).toContain(named);
+  });
+
+  test.each(options)("takes only known values of %s", (name) => {
+    const heard = said[environments.length + options.findIndex(([each]) => each === name)];
+    expect(heard).toMatchObject({ code: "ERR_CARILLON_INVALID_ARGUMENT" });
+    expect(heard?.message).toContain(name);
   });
 
   test("fails when the launcher has gone", async () => {
@@ -59,18 +82,6 @@ describe("join", () => {
       code: "ERR_CARILLON_ENVIRONMENT",
       rank: 0,
     });
-  });
-
-  test.each([
-    ["wait", { wait: "always" }],
-    ["rendezvous", { rendezvous: true }],
-    ["maxUnexpectedBytes", { maxUnexpectedBytes: 100 }],
-    ["eagerBytes", { eagerBytes: -1 }],
-  ])("takes only known values of %s", async (name, options) => {
-    const { all } = alone("join.mjs", [], { env: { TEST_OPTIONS: JSON.stringify(options) } });
-    const said = await all[0]?.hears("code");
-    expect(said).toMatchObject({ code: "ERR_CARILLON_INVALID_ARGUMENT" });
-    expect(said?.message).toContain(name);
   });
 
   test.each([

@@ -1,7 +1,7 @@
 // Collectives: each against a plain computation of the same on worlds of many sizes, many at once, and what becomes of them
 // when a member does something else, fails, leaves or dies.
 import { describe, expect, test, vi } from "vitest";
-import { plays, ranks } from "./support/ranks.js";
+import { plays, ranks, shares } from "./support/ranks.js";
 
 const PROGRAM = "collectives.mjs";
 
@@ -15,20 +15,20 @@ test.each([
   [5, 12],
   [7, 8],
   [8, 8],
-])("%i ranks compute what one would", (size, rounds) => plays(size, PROGRAM, "model", String(size), String(rounds)));
+])("%i ranks compute what one would", (size, rounds) => shares(size, PROGRAM, ["model", String(size), String(rounds)]));
 
 test.each([3, 4])("nobody of %i ranks leaves a barrier before all have come", (size) =>
-  plays(size, PROGRAM, "barrier"),
+  shares(size, PROGRAM, ["barrier"]),
 );
 
 test.each([1, 2, 5])("of %i ranks, hundreds in flight do not mix, nor with the user's messages", (size) =>
-  plays(size, PROGRAM, "together"),
+  shares(size, PROGRAM, ["together"]),
 );
 
 describe("members that do not agree", () => {
-  test.each([2, 5])("on what to call, of %i, hear of it and may go on", (size) => plays(size, PROGRAM, "mismatch"));
-  test("because one passed a wrong argument, do not wait for it", () => plays(3, PROGRAM, "refused"));
-  test("because one aborted, do not wait for it", () => plays(4, PROGRAM, "signal"));
+  test.each([2, 5])("on what to call, of %i, hear of it and may go on", (size) => shares(size, PROGRAM, ["mismatch"]));
+  test("because one passed a wrong argument, do not wait for it", () => shares(3, PROGRAM, ["refused"]));
+  test("because one aborted, do not wait for it", () => shares(4, PROGRAM, ["signal"]));
 });
 
 describe("a member that is gone", () => {

@@ -1,6 +1,6 @@
 // Many messages at once: nothing overtakes, nothing is lost, nobody deadlocks, whoever is slow to receive.
 import { describe, expect, test } from "vitest";
-import { plays, ranks } from "./support/ranks.js";
+import { plays, ranks, shares } from "./support/ranks.js";
 
 const PROGRAM = "flow.mjs";
 
@@ -10,7 +10,7 @@ test.each([
   [3, "block"],
   [4, "block"],
 ])("nothing overtakes, over random sizes and tags in both directions (seed %i, wait %s)", (seed, wait) =>
-  ranks(2, PROGRAM, ["order", String(seed)], { env: { CARILLON_WAIT: wait } }).endedWell(),
+  shares(2, PROGRAM, ["order", String(seed)], { env: { CARILLON_WAIT: wait } }),
 );
 
 test("100,000 messages that nobody receives yet wait, and arrive in order", () => plays(2, PROGRAM, "unreceived"));
@@ -32,7 +32,7 @@ describe("what nobody takes holds back its own tag only", () => {
 
   test.each([
     ["a million small messages", "1000000", "8", "0"],
-    ["a million small messages, received from any source", "1000000", "8", "any"],
+    ["100,000 small messages, received from any source", "100000", "8", "any"],
     ["300 large messages", "300", "100000", "0"],
     ["300 large messages, received from any source", "300", "100000", "any"],
   ])("%s of tag 1, then one of tag 2, which is received first", patient, async (_, ...words) => {

@@ -1,22 +1,22 @@
 // A Request: a Promise as any other, that can be cancelled, aborted and inspected.
 import { describe, test } from "vitest";
-import { alone, plays, ranks } from "./support/ranks.js";
+import { alone, plays, ranks, shares } from "./support/ranks.js";
 
 const PROGRAM = "requests.mjs";
 
-test("a request is a Promise", () => plays(1, PROGRAM, "promise"));
-test("requests, messages and worlds print what they are", () => plays(1, PROGRAM, "inspect"));
-test("a signal aborts, before and after, with its reason", () => plays(1, PROGRAM, "abort"));
-test("a signal that lives long collects no listeners", () => plays(1, PROGRAM, "listeners"));
+test("a request is a Promise", () => shares(1, PROGRAM, ["promise"]));
+test("requests, messages and worlds print what they are", () => shares(1, PROGRAM, ["inspect"]));
+test("a signal aborts, before and after, with its reason", () => shares(1, PROGRAM, ["abort"]));
+test("a signal that lives long collects no listeners", () => shares(1, PROGRAM, ["listeners"]));
 test("what was cancelled or closed counts as handled, errors do not", () => plays(1, PROGRAM, "handled"));
 
 describe("of several requests", () => {
-  test("all, race, any and allSettled settle as with any promise", () => plays(1, PROGRAM, "combinators"));
+  test("all, race, any and allSettled settle as with any promise", () => shares(1, PROGRAM, ["combinators"]));
   test("the losers of 100,000 races leave nothing", async () => {
     const job = alone(PROGRAM, ["losers"], { execArgv: ["--expose-gc"] });
     await job.endedWell();
   });
-  test("a signal's time-out ends those that wait, with its reason", () => plays(1, PROGRAM, "timeout"));
+  test("a signal's time-out ends those that wait, with its reason", () => shares(1, PROGRAM, ["timeout"]));
 });
 
 describe("a send that is cancelled", () => {

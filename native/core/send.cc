@@ -131,10 +131,18 @@ Request* Engine::close_offer(Peer& p, uint16_t slot) {
 // What may leave the lines, in turn. `stuck`: buckets whose head found no offer word.
 bool Engine::send_lines(Peer& p, uint32_t* stuck) {
   uint32_t first = p.next_line;
+  bool fresh = false;
   for (uint32_t i = 0; i < buckets; ++i) {
     uint32_t b = (first + i) % buckets;
     while (Request* r = p.line[b].first()) {
       Leave how = may_leave(p, b, r->bytes, r->synchronous);
+      if (how != Leave::eager && !fresh) {
+        // What waited for room in the ring may have credit by now: nothing is offered for want of a look.
+        refresh_credit(p);
+        if (p.port->broken) return true;
+        fresh = true;
+        how = may_leave(p, b, r->bytes, r->synchronous);
+      }
       if (how == Leave::not_now) break;
       if (put(p, r, how, 0)) continue;
       if (p.port->broken) retry_ = true;  // have progress find out and end it

@@ -1,5 +1,5 @@
 // `launch`: the parent is rank 0, its children are the others; their output, their ends and the parent's.
-import { expect, test, vi } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import {
   type Ended,
   fixture,
@@ -104,24 +104,35 @@ test("a script that does not exist", async () => {
   expect(remote.code).toBe("ERR_CARILLON_LAUNCH_FAILED");
 });
 
-test.each([
-  { size: 0 },
-  { size: 1.5 },
-  { size: "2" },
-  { size: 257 },
-  { size: 2, script: "" },
-  { size: 2, script: 7 },
-  { size: 2, args: "x" },
-  { size: 2, args: [1] },
-  { size: 2, execArgv: {} },
-  { size: 2, env: { A: 1 } },
-  { size: 2, wait: "never" },
-  { size: 2, maxUnexpectedBytes: 1 },
-  { size: 2, rendezvous: "never" },
-  { size: 2, label: "yes" },
-])("%j is refused", async (options) => {
-  const error = launchError(await parent(options).ended);
-  const name = Object.keys(options).at(-1);
-  expect(error).toMatchObject({ code: "ERR_CARILLON_INVALID_ARGUMENT" });
-  expect(error.message).toContain(`launch: ${name} must be `);
+describe("refused", () => {
+  const wrong: object[] = [
+    { size: 0 },
+    { size: 1.5 },
+    { size: "2" },
+    { size: 257 },
+    { size: 2, script: "" },
+    { size: 2, script: 7 },
+    { size: 2, args: "x" },
+    { size: 2, args: [1] },
+    { size: 2, execArgv: {} },
+    { size: 2, env: { A: 1 } },
+    { size: 2, wait: "never" },
+    { size: 2, maxUnexpectedBytes: 1 },
+    { size: 2, rendezvous: "never" },
+    { size: 2, label: "yes" },
+  ];
+  let heard: string[];
+  beforeAll(async () => {
+    const { code, stdout, stderr } = await parent(wrong, "refused").ended;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    heard = stdout.trim().split("\n");
+    expect(heard).toHaveLength(wrong.length);
+  });
+
+  test.each(wrong)("%j", (options) => {
+    const error = JSON.parse(heard[wrong.indexOf(options)] ?? "");
+    const name = Object.keys(options).at(-1);
+    expect(error).toMatchObject({ code: "ERR_CARILLON_INVALID_ARGUMENT" });
+    expect(error.message).toContain(`launch: ${name} must be `);
+  });
 });

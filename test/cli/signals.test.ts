@@ -1,6 +1,6 @@
 // `carillon run` and signals: who gets which, how often, and the exit codes.
 import { readFileSync } from "node:fs";
-import { expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { carillon, fixture, isAlive, numbers, type Running, until, untilGone } from "./fixtures/carillon.js";
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -23,20 +23,23 @@ test("SIGTERM reaches every rank, and the job waits for them", async () => {
   for (const line of everyRank('ends after {"SIGTERM":1}')) expect(stdout).toContain(line);
 });
 
-test("whoever does not heed SIGTERM is killed in the end", async () => {
-  const job = await ready("stubborn");
-  job.child.kill("SIGTERM");
-  expect(await job.ended).toMatchObject({ code: 143, stderr: "" });
-  expect(numbers(job.stdout, "pid").filter(isAlive)).toEqual([]);
-});
+// Both last as long as the launcher's patience: at the same time.
+describe.concurrent("ranks that will not end", () => {
+  test("are killed in the end, after SIGTERM", async ({ expect }) => {
+    const job = await ready("stubborn");
+    job.child.kill("SIGTERM");
+    expect(await job.ended).toMatchObject({ code: 143, stderr: "" });
+    expect(numbers(job.stdout, "pid").filter(isAlive)).toEqual([]);
+  });
 
-test("SIGHUP, SIGQUIT, SIGUSR2 and SIGCONT are passed on", async () => {
-  const job = await ready("stubborn");
-  for (const signal of ["SIGQUIT", "SIGUSR2", "SIGCONT", "SIGHUP"] as const) {
-    job.child.kill(signal);
-    await until(job, ...everyRank(`got ${signal}`));
-  }
-  expect((await job.ended).code).toBe(129);
+  test("are passed SIGHUP, SIGQUIT, SIGUSR2 and SIGCONT", async ({ expect }) => {
+    const job = await ready("stubborn");
+    for (const signal of ["SIGQUIT", "SIGUSR2", "SIGCONT", "SIGHUP"] as const) {
+      job.child.kill(signal);
+      await until(job, ...everyRank(`got ${signal}`));
+    }
+    expect((await job.ended).code).toBe(129);
+  });
 });
 
 test("a rank that SIGINT kills gives the job its code, without a complaint", async () => {

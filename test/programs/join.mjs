@@ -1,4 +1,5 @@
 // Joins and says what came of it: for test/bad-input.test.ts and test/nothing-left.test.ts. With a word: what it does then.
+// With TEST_TRIES, once in each of these environments and with these options, none of which can be joined.
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { World } from "carillon";
@@ -13,9 +14,20 @@ if (then === "waitFirst" && process.env.CARILLON_RANK === "1") {
   await heard();
 }
 
+const failed = ({ name, code, rank, message }) => say({ name, code, rank, message });
+
+if (process.env.TEST_TRIES) {
+  const own = { ...process.env };
+  for (const { env, options } of JSON.parse(own.TEST_TRIES)) {
+    for (const name of Object.keys(process.env)) if (name.startsWith("CARILLON_")) delete process.env[name];
+    Object.assign(process.env, env);
+    await World.join(options).then(() => say({ joined: { env, options } }), failed);
+  }
+  process.exit();
+}
+
 try {
-  const options = JSON.parse(process.env.TEST_OPTIONS ?? "{}");
-  const world = await World.join(options);
+  const world = await World.join();
   say({ rank: world.rank, size: world.size });
   if (then === "fork") {
     const child = fork(fileURLToPath(import.meta.url), [], { stdio: ["ignore", "pipe", "inherit", "ipc"] });
@@ -29,5 +41,5 @@ try {
   }
   await world.close();
 } catch (error) {
-  say({ name: error.name, code: error.code, rank: error.rank, message: error.message });
+  failed(error);
 }

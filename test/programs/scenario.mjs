@@ -1,15 +1,37 @@
 // What the rank programs of this folder share: a scenario by name, bytes everybody can make again, talk with the test.
 import assert from "node:assert/strict";
+import { createInterface } from "node:readline";
 import { World } from "carillon";
 
-/** Joins, plays the scenario named on the command line, closes. A failed assertion is the process's exit code. */
+/**
+ * Joins, plays the scenario named on the command line (or, with "in turn", those that the test asks for on stdin), closes.
+ * A failed assertion is the process's exit code.
+ */
 export async function play(scenarios) {
   const [name, ...words] = process.argv.slice(2);
-  const scenario = scenarios[name];
+  const scenario = name === "in turn" ? (world) => inTurn(world, scenarios) : scenarios[name];
   assert.ok(scenario, `no scenario ${name}`);
   const world = await World.join();
   await scenario(world, ...words);
   await world.close();
+}
+
+async function inTurn(world, scenarios) {
+  for await (const line of createInterface({ input: process.stdin })) {
+    const { number, play, clear } = JSON.parse(line);
+    if (play) {
+      const [name, ...words] = play;
+      assert.ok(scenarios[name], `no scenario ${name}`);
+      await scenarios[name](world, ...words);
+    } else if (clear) {
+      for (let left = world.tryMprobe(); left; left = world.tryMprobe()) await left.recv().catch(() => {});
+      await nothingOutstanding(world);
+    } else {
+      process.stdin.destroy();
+      return;
+    }
+    say({ [`done ${number}`]: true });
+  }
 }
 
 /** A line for the test; written at once, whatever happens next. */
@@ -29,24 +51,32 @@ export function heard() {
   });
 }
 
+/** Native code forgets a request some turns of the loop after it has settled. */
+export async function nothingOutstanding(world) {
+  for (let turn = 0; turn < 1000 && world.stats().outstanding > 0; ++turn) await settled();
+  assert.equal(world.stats().outstanding, 0);
+}
+
 /** All turns of the loop that are due have run, unhandled rejections included. */
 export async function settled() {
   for (let i = 0; i < 3; ++i) await new Promise((resolve) => setImmediate(resolve));
 }
 
-let pool;
-const POOL_WORDS = 3 << 19;
+/** Most programs need little: what is long has a pool of its own, made when it is first needed. */
+const POOLS = [{ bytes: 1 << 18 }, { bytes: 6 << 20 }];
 
 /** `length` bytes that depend on the seed, the same in every process. Memory of their own. */
 export function bytes(length, seed = 0) {
-  if (!pool) {
-    const words = new Uint32Array(POOL_WORDS);
-    for (let i = 0, state = 12345; i < POOL_WORDS; ++i) {
+  const from = POOLS[length <= 100_000 ? 0 : 1];
+  if (!from.pool) {
+    const words = new Uint32Array(from.bytes / 4);
+    for (let i = 0, state = 12345; i < words.length; ++i) {
       state = (Math.imul(state, 1664525) + 1013904223) | 0;
       words[i] = state ^ (state >>> 15);
     }
-    pool = new Uint8Array(words.buffer);
+    from.pool = new Uint8Array(words.buffer);
   }
+  const { pool } = from;
   const most = pool.length - length;
   assert.ok(most >= 0);
   const start = (seed * 7919) % (most + 1);

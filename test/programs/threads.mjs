@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, threadId, Worker, workerData } from "node:worker_threads";
 import { World } from "carillon";
-import { bytes, heard, random, rejects, same, say, settled } from "./scenario.mjs";
+import { bytes, heard, nothingOutstanding, random, rejects, same, say, settled } from "./scenario.mjs";
 
 const file = fileURLToPath(import.meta.url);
 
@@ -102,9 +102,15 @@ const roles = {
   async transfers() {
     const world = await World.join();
     parentPort.postMessage("joined");
+    await once(parentPort, "message"); // the others of its round have started too
+    let flows = false;
     const into = () => [undefined, new Uint8Array(2 << 20), new Uint8Array(new SharedArrayBuffer(2 << 20))];
     const receive = async (memory) => {
-      for (;;) checkParcel(await world.recv({ source: 1, tag: 1, into: memory }));
+      for (;;) {
+        checkParcel(await world.recv({ source: 1, tag: 1, into: memory }));
+        if (!flows) parentPort.postMessage("flows");
+        flows = true;
+      }
     };
     const send = async (size) => {
       for (let i = 0; ; ++i) await world.send(parcel(size, i), { dest: 1, tag: 2 });
@@ -246,8 +252,11 @@ const scenarios = {
     const next = random(42);
     if (world.rank === 0) {
       for (let i = 0; i < Number(rounds); ++i) {
-        const workers = [start("transfers"), start("transfers")];
+        const workers = Array.from({ length: 4 }, () => start("transfers"));
         await Promise.all(workers.map((worker) => once(worker, "message")));
+        const flow = Promise.all(workers.map((worker) => once(worker, "message")));
+        for (const worker of workers) worker.postMessage("go");
+        await flow;
         const until = performance.now() + next() * 12;
         if (i % 3 === 0) while (performance.now() < until);
         else if (i % 3 === 1) await new Promise((resolve) => setTimeout(resolve, next() * 12));
@@ -259,6 +268,11 @@ const scenarios = {
         if (message.tag === 3) break;
         checkParcel(message);
       }
+      // What this thread took goes back when its requests are forgotten, and to its sender with the next progress, which is
+      // made before any answer is here.
+      await nothingOutstanding(world);
+      await world.send("drained", { dest: 1, tag: 6 });
+      await world.recv({ source: 1, tag: 6 });
       // Their memory and their credit came back: a burst that fits the quota is not offered.
       await world.send("go", { dest: 1, tag: 4 });
       for (let i = 0; i < 90; ++i) assert.equal(checkParcel(await world.recv({ source: 1, tag: 4 })), i);
@@ -279,8 +293,10 @@ const scenarios = {
       const receiving = receive().catch((error) => assert.match(error.code, /CLOSED$/));
       const lines = Promise.all([100, 3000, 15_000, 200_000, 1_500_000].map(send));
       await stop;
-      await world.send("the last", { dest: 0, tag: 3 });
+      // Order is a tag's own: what waits for credit here could otherwise come after it, when nobody receives any more.
       await lines;
+      await world.send("the last", { dest: 0, tag: 3 });
+      await (await world.recv({ source: 0, tag: 6 })).reply("seen");
       await world.recv({ source: 0, tag: 4 });
       const offers = world.stats().offersSent;
       for (let i = 0; i < 90; ++i) void world.send(parcel(10_000, i), { dest: 0, tag: 4 });

@@ -1,11 +1,12 @@
 // Starts the ranks of one world as real processes, each of its own, so that a test can talk to, stop or kill any of them.
 // Responsible for meeting (a hub in this process), for collecting what ranks say, for a bounded wait that tells what
-// everybody said, and for leaving no process behind; not for what `carillon run` adds (test/cli).
+// everybody said, for worlds that many scenarios share, and for leaving no process behind; not for what `carillon run`
+// adds (test/cli).
 import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:os";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { afterEach, expect } from "vitest";
+import { afterAll, afterEach, expect } from "vitest";
 import { type NativeHub, native } from "../../dist/src/native.js";
 
 /** Only ends what hangs: nothing a test expects depends on it. */
@@ -198,3 +199,60 @@ export async function plays(size: number, program: string, ...words: string[]): 
   const job = size === 1 ? alone(program, words) : ranks(size, program, words);
   await job.endedWell();
 }
+
+/** The worlds of this file that play one scenario after the other: started by the first, closed after the last. */
+const shared = new Map<string, Ranks>();
+
+/** Tells all ranks to do this, and waits until all have done it. */
+async function all(job: Ranks, order: object): Promise<void> {
+  const number = ++orders;
+  for (const each of job.all) each.tell(JSON.stringify({ number, ...order }));
+  try {
+    await job.wait(Promise.all(job.all.map((each) => each.hears(`done ${number}`))));
+  } catch (error) {
+    // Whose failure it was may be known only when all have ended.
+    await closes(job);
+    throw error;
+  }
+}
+let orders = 0;
+
+async function closes(job: Ranks): Promise<void> {
+  for (const each of job.all) each.tell(JSON.stringify({ close: true }));
+  await job.endedWell();
+}
+
+/**
+ * Plays one scenario of a program as `plays` does, in a world that goes on with the file's next one of the same size: for
+ * scenarios that neither close it nor ask what their process has done before. One that fails takes its world with it, and
+ * what comes next gets another.
+ */
+export async function shares(size: number, program: string, words: string[], options: RankOptions = {}): Promise<void> {
+  const key = JSON.stringify([size, program, options]);
+  let job = shared.get(key);
+  if (!job) {
+    const unset = { CARILLON_RANK: undefined, CARILLON_SIZE: undefined, CARILLON_JOB: undefined };
+    const env = { ...(size === 1 ? unset : {}), ...options.env };
+    job = new Ranks(size, program, ["in turn"], { ...options, env });
+    shared.set(key, job);
+  }
+  try {
+    await all(job, { play: words });
+    // What nobody received is gone before anybody goes on.
+    await all(job, { clear: true });
+  } catch (error) {
+    shared.delete(key);
+    await job.end();
+    throw error;
+  }
+}
+
+afterAll(async () => {
+  const jobs = [...shared.values()];
+  shared.clear();
+  try {
+    for (const job of jobs) await closes(job);
+  } finally {
+    await Promise.all(jobs.map((job) => job.end()));
+  }
+});
