@@ -1,5 +1,5 @@
 // One way over Carillon: rank 0 sends, rank 1 takes, as fast as back-pressure allows; a batch ends when rank 1 says that it
-// has everything. BENCH_MEMORY says what the long messages are sent from and received into.
+// has everything. BENCH_TAKES "callback": by a standing taker, else by awaited receives. BENCH_MEMORY says what the long messages are sent from and received into.
 import { type Request, World } from "carillon";
 import { bytesOf, checkMark, checkStep, isBulk, mark, SHORT_BYTES, WINDOW } from "./payload.js";
 import { onCommand, serve } from "./serve.js";
@@ -44,10 +44,26 @@ async function sendShort(count: number): Promise<void> {
 }
 
 async function receiveShort(count: number): Promise<void> {
+  if (process.env.BENCH_TAKES === "callback") return takeShort(count);
   for (let i = 0; i < count; i++) {
     const message = await world.recv({ source: 0, tag: FLOW });
     checkMark(message.data, SHORT_BYTES, i);
   }
+}
+
+function takeShort(count: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let i = 0;
+    const taker = world.take({
+      source: 0,
+      tag: FLOW,
+      deliver(message) {
+        checkMark(message.data, SHORT_BYTES, i++);
+        if (i === count) taker.stop();
+      },
+      ended: () => (i === count ? resolve() : reject(new Error(`ended after ${i} of ${count} messages`))),
+    });
+  });
 }
 
 async function sendLong(bytes: number, count: number): Promise<void> {

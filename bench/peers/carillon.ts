@@ -46,6 +46,20 @@ export const carillonFlow = (wait: Wait, memory: Memory = "shared-shared", id = 
     startPair({ size: 2, wait, program: "carillon-flow-program.js", placement, env: { BENCH_MEMORY: memory } }),
 });
 
+/** One way, the receiver's standing taker calls back for each message. */
+export const carillonCallback = (wait: Wait): Peer => ({
+  id: "carillon-callback",
+  name: "carillon, a standing taker's callback",
+  start: (placement) =>
+    startPair({
+      size: 2,
+      wait,
+      program: "carillon-flow-program.js",
+      placement,
+      env: { BENCH_MEMORY: "shared-shared", BENCH_TAKES: "callback" },
+    }),
+});
+
 const MEMORY_NAMES = {
   "allocated-shared": "world.allocate → shared memory",
   "ordinary-ordinary": "ordinary → ordinary memory",

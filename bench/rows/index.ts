@@ -69,11 +69,20 @@ export function rows(folder: string): Row[] {
     id: "rate-64B",
     title: "64 bytes one way, as many as possible",
     about:
-      "receiver awaits each message (unframed socket: counts bytes); sender waits when told to (send pending, write false; zeromq: each; IPC: every 1,024); time per message",
+      "receiver awaits each message, or has a callback (unframed socket: counts bytes); sender waits when told to (send pending, write false; zeromq: each; IPC: every 1,024); time per message",
     workload: "rate64",
     bytes: 64,
     minCount: 20_000,
-    peers: [peer.flow, peer.flowBlock, peer.ipcJson, peer.ipcAdvanced, peer.socketRaw, peer.socket, peer.zeromq],
+    peers: [
+      peer.flow,
+      peer.callback,
+      peer.flowBlock,
+      peer.ipcJson,
+      peer.ipcAdvanced,
+      peer.socketRaw,
+      peer.socket,
+      peer.zeromq,
+    ],
   } as const;
   const bandwidth = (size: (typeof SIZES)[number], placement: Placement) =>
     oneWay(

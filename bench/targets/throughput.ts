@@ -21,6 +21,14 @@ export const throughput: readonly Target[] = [
       return { measured: `${significant(rate)} M/s`, met: rate >= MILLIONS_PER_SECOND };
     },
   },
+  {
+    id: "rate-callback",
+    target: `64 B one way, two cores, to a callback: ≥ ${2 * MILLIONS_PER_SECOND} M/s`,
+    judge(answers) {
+      const rate = answers.value(RATE, "carillon-callback", "millionsPerSecond");
+      return { measured: `${significant(rate)} M/s`, met: rate >= 2 * MILLIONS_PER_SECOND };
+    },
+  },
   faster("rate-socket", "64 B one way, two cores: ≥ 1.5× the UNIX socket, unframed", RATE, ADAPTIVE, 1.5, [
     "unix-socket-raw",
   ]),
