@@ -10,11 +10,11 @@ vi.setConfig({ testTimeout: 60_000 });
 test.each([
   [1, 20],
   [2, 25],
-  [3, 20],
-  [4, 15],
-  [5, 12],
-  [7, 8],
-  [8, 8],
+  [3, 15],
+  [4, 10],
+  [5, 8],
+  [7, 4],
+  [8, 4],
 ])("%i ranks compute what one would", (size, rounds) => shares(size, PROGRAM, ["model", String(size), String(rounds)]));
 
 test.each([3, 4])("nobody of %i ranks leaves a barrier before all have come", (size) =>
