@@ -122,6 +122,13 @@ const Call& call_of(Environment* e) { return *reinterpret_cast<const Call*>(e->q
 // From this size on mapping memory and copying out of it takes less than process_vm_readv, which handles each page.
 constexpr uint64_t kShownLeast = 64 << 10;
 
+// A copy that is about to be made by this thread in native code takes microseconds, after which it looks: nobody shall ring.
+constexpr uint64_t kAwakeLeast = 64 << 10;
+
+void stay_awake(Environment* e) {
+  if (e->rank->engine.try_enter()) e->rank->engine.leave_to_copy(&e->queue);
+}
+
 napi_value send(napi_env env, napi_callback_info info) {
   Environment* e = environment_of(env);
   if (!e || !e->rank) return fail(env, "send");
@@ -153,6 +160,7 @@ napi_value send(napi_env env, napi_callback_info info) {
   if (call.peer == static_cast<int32_t>(e->rank->rank))
     return send_to_oneself(e, call.tag, call.context, call.encoding, call.flags, parts, count, bytes, pages);
 
+  e->rank->engine.set_running(e->adaptive);
   publish_processor(e->rank);
   if (!(call.flags & synchronous) && bytes <= engine.limits().eager_bytes && engine.try_enter()) {
     Status failure = Status::ok;
@@ -177,6 +185,7 @@ napi_value send(napi_env env, napi_callback_info info) {
       r->lent = bytes >= kShownLeast && e->rank->settings.reads_peers && e->rank->leases->show(used, memory, &r->loan);
     }
   } else if (r) {
+    if (bytes >= kAwakeLeast) stay_awake(e);
     r->owned = memory = take_stage(bytes, &r->owned_bytes);
     if (memory) gather(memory, parts, count);
   }
@@ -231,6 +240,7 @@ napi_value recv(napi_env env, napi_callback_info info) {
     return fail(env, r ? "recv: nothing held" : "out of memory");
   }
   r->is_send = false;
+  e->rank->engine.set_running(e->adaptive);
   if (call.flags & next) {
     Request* taker = request_at(e, call.held);
     r->takes = Takes::held;
@@ -300,7 +310,14 @@ napi_value take(napi_env env, napi_callback_info info) {
                               : r->stage ? r->stage
                                          : nullptr;
   if (!body) return fail(env, "take: nothing there");
-  if (target.bytes) memcpy(const_cast<unsigned char*>(target.data), body + from, target.bytes);
+  if (target.bytes >= kAwakeLeast && e->rank) {
+    stay_awake(e);
+    memcpy(const_cast<unsigned char*>(target.data), body + from, target.bytes);
+    e->rank->engine.poll(&e->queue);
+    after_leave(e);
+  } else if (target.bytes) {
+    memcpy(const_cast<unsigned char*>(target.data), body + from, target.bytes);
+  }
   return nullptr;
 }
 

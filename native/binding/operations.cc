@@ -167,7 +167,7 @@ napi_value stats(napi_env env, napi_callback_info) {
   } rows[] = {
       {"eagerSent", c.eager_sent},   {"offersSent", c.offers_sent},       {"bytesSent", c.bytes_sent},
       {"localSent", c.local_sent},   {"received", c.received},            {"bytesReceived", c.bytes_received},
-      {"pushed", c.pushed},          {"rings", c.rings},
+      {"pushed", c.pushed},          {"rings", c.rings},            {"ringsSaved", c.rings_saved},
       {"escalations", c.escalations}, {"unexpected", c.unexpected},
       {"queued", c.queued},          {"waitsWon", e->waits_won},          {"waitsLost", e->waits_lost},
       {"wakes", e->wakes},           {"outstanding", e->outstanding},

@@ -142,7 +142,9 @@ void* run(void* argument) {
     int count = epoll_wait(r->epoll, events, 8, -1);
     for (int i = 0; i < count; ++i) {
       switch (events[i].data.u32) {
-        case bell: break;  // edge-triggered, like its entries in the loops: every ring wakes once, nobody reads it
+        case bell:  // edge-triggered, like its entries in the loops: every ring wakes once, nobody reads it
+          r->engine.set_running(false);
+          break;
         case escalation: drain_counter(r->escalation); break;
         case nudge: drain_counter(r->nudge); break;
         case timer:

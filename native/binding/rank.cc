@@ -37,7 +37,7 @@ void notify(void*, CompletionQueue* queue) {
 }
 
 void start_timer(void* self) {
-  const itimerspec once = {{0, 0}, {0, 3'000'000}};
+  const itimerspec once = {{0, 0}, {0, 1'000'000}};
   system_call(SYS_timerfd_settime, static_cast<Rank*>(self)->timer, 0, reinterpret_cast<long>(&once), 0);
 }
 

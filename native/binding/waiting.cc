@@ -15,8 +15,11 @@ namespace {
 
 // The adaptive wait: how long a thread looks before its loop blocks, and when it gives up.
 constexpr uint64_t kLook = 50'000;           // ns without a completion
+constexpr uint64_t kLookForBodies = 150'000;  // the same where long bodies come and go, which take their time
 constexpr uint64_t kLookMost = 250'000;      // ns, while a peer copies a body of ours
 constexpr uint64_t kLookAround = 5'000;      // ns between looks at the loop's other descriptors, a system call
+constexpr uint64_t kStall = 15'000;          // ns before a body that its sender does not push is pulled
+constexpr uint64_t kRing = 20'000;           // ns before a peer that does not look is rung, by a thread that goes on looking itself
 constexpr uint64_t kTurn = 1'000'000;        // ns in one turn of the loop, so that its timers and sockets get theirs
 constexpr uint64_t kLull = 10'000'000;       // ns without a completion that end a conversation
 constexpr uint32_t kLosses = 3;              // in a row, then back off
@@ -46,6 +49,7 @@ void relax() {
 void call_drain(Environment* e) {
   for (int turn = 0; turn < 4 && !e->ending && bring_records(e); ++turn) {
     e->conversing = e->talked = true;
+    e->rank->engine.set_running(e->adaptive);
     show_records(e);
     napi_handle_scope scope;
     if (napi_open_handle_scope(e->env, &scope) != napi_ok) return;
@@ -99,17 +103,16 @@ bool look_for_a_while(Environment* e, uint64_t deadline) {
   Engine& engine = e->rank->engine;
   if (!engine.try_enter()) return false;
   bool won = false;
-  bool stalled = false;  // at the last look around nobody pushed what comes in parts
-  uint64_t begin = now_ns(), look_around_at = begin + kLookAround;
+  uint64_t begin = now_ns(), look_around_at = begin + kLookAround, ring_at = begin + kRing;
+  uint64_t stalled_at = 0;  // since then nobody pushes what comes in parts
   const uint64_t moved_before = bytes_moved(engine);
   uint64_t moved = moved_before;
   engine.step(&e->queue, false);
   for (uint32_t spins = 1;; ++spins) {
-    if (has_records(e)) {
+    if (has_records(e) || e->copies_wait) {
       won = true;
       break;
     }
-    if (e->copies_wait) break;
     if (engine.pending() || engine.look()) {
       engine.step(&e->queue, false);
       continue;
@@ -120,7 +123,7 @@ bool look_for_a_while(Environment* e, uint64_t deadline) {
     if (uint64_t now_moved = bytes_moved(engine); now_moved != moved) {
       moved = now_moved;
       deadline = now + kLook;
-      stalled = false;
+      stalled_at = 0;
     }
     bool over = now > deadline && (now > begin + kLookMost || !engine.being_pulled());
     if (over || peer_shares_processor(e)) {
@@ -129,21 +132,25 @@ bool look_for_a_while(Environment* e, uint64_t deadline) {
     }
     if (now > look_around_at) {
       look_around_at = now + kLookAround;
-      engine.step(&e->queue);  // and ring whoever has not come back meanwhile
-      bool stalls = engine.parts_stall();
-      if (stalls && stalled && engine.take_over()) break;
-      stalled = stalls;
+      engine.step(&e->queue, now > ring_at);
+      if (now > ring_at) ring_at = now + kRing;
+      if (!engine.parts_stall()) stalled_at = 0;
+      else if (stalled_at == 0) stalled_at = now;
+      else if (now - stalled_at > kStall && engine.take_over()) break;
       if (others_ready(e)) break;
     }
   }
+  engine.set_running(has_records(e));
   engine.leave(&e->queue);
   after_leave(e);
-  return won || has_records(e) || moved != moved_before;
+  return won || moved != moved_before || has_records(e);
 }
 
 void adaptive_wait(Environment* e) {
   uint64_t start = now_ns();
-  if (start < e->wait_again_at || peer_shares_processor(e)) return;
+  bool lingers = start >= e->wait_again_at && !peer_shares_processor(e);
+  e->rank->engine.set_lingering(lingers);
+  if (!lingers) return;
   for (;;) {
     int timeout = uv_backend_timeout(e->loop);
     if (timeout == 0) return;  // the loop would not block anyway
@@ -152,7 +159,11 @@ void adaptive_wait(Environment* e) {
       uv_idle_start(e->idle, [](uv_idle_t* idle) { uv_idle_stop(idle); });  // one turn that does not block
       return;
     }
-    if (!look_for_a_while(e, begin + kLook)) {
+    const Counters& counters = e->rank->engine.counters();
+    uint64_t bodies = counters.offers_sent + counters.bodies;
+    uint64_t look = bodies == e->bodies ? kLook : kLookForBodies;
+    e->bodies = bodies;
+    if (!look_for_a_while(e, begin + look)) {
       ++e->waits_lost;
       if (++e->losses >= kLosses) {
         e->back_off = e->back_off ? e->back_off * 2 : kBackOffFirst;
@@ -214,6 +225,15 @@ void converse(Environment* e) {
     // With timers running, after every wait: the loop's time stands still here.
     if ((timeout > 0 || turns % 16 == 0) && now_ns() - start > kTurn) return;
   }
+}
+
+// If the loop is going to block, JavaScript runs no more, and whoever has something shall ring. Else it was perhaps not rung: look.
+void before_poll(Environment* e) {
+  if (!e->rank->engine.running()) return;
+  if (uv_backend_timeout(e->loop) != 0) e->rank->engine.set_running(false);
+  e->rank->engine.poll(&e->queue);
+  after_leave(e);
+  call_drain(e);
 }
 
 // libuv has added the bell to its epoll set by now: replace its entry by one with EPOLLEXCLUSIVE. The mask is never
@@ -278,8 +298,9 @@ void on_prepare(uv_prepare_t* handle) {
   } else if (e->bell_place == Environment::BellPlace::none && e->bell) {
     make_bell_exclusive(e);
   }
-  if (e->outstanding == 0 || e->rank->size == 1 || e->rank->state.load() != Rank::State::joined) return;
-  if (e->adaptive) adaptive_wait(e);
+  if (e->outstanding > 0 && e->rank->size > 1 && e->rank->state.load() == Rank::State::joined && e->adaptive) adaptive_wait(e);
+  if (e->rank) before_poll(e);
+  if (!e->rank || e->outstanding == 0 || e->rank->size == 1 || e->rank->state.load() != Rank::State::joined) return;
   if (e->rank && !e->ending && e->conversation >= 0 && e->outstanding > 0) converse(e);
 }
 

@@ -5,6 +5,17 @@ namespace carillon {
 
 namespace {
 constexpr int kRounds = 16;  // looks before a holder hands the rest to the progress thread
+// Looks at the attention of a peer that may come back, before it is rung: about 10 µs, half of what the ring costs where waking
+// another processor is slow. Not tried for a while after it was in vain.
+constexpr int kPatience = 250, kImpatient = 8;
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
 }
 
 void Engine::init(uint32_t rank, uint32_t size, Peer* peers, const Matcher::Bins& bins, unsigned char* pool,
@@ -38,7 +49,7 @@ bool Engine::try_enter() {
 void Engine::settle(CompletionQueue* own, bool rings) {
   for (uint32_t i = 0; i < size_; ++i) {
     Peer& p = peers_[i];
-    if ((p.touched || p.due_epoch) && owes_ring(p) && rings) ring(p);
+    if ((p.touched || p.told || p.due_epoch) && owes_ring(p) && rings && !(own && returns(p))) ring(p);
   }
   while (dirty_) {
     CompletionQueue* queue = dirty_;
@@ -50,7 +61,7 @@ void Engine::settle(CompletionQueue* own, bool rings) {
 }
 
 void Engine::leave_to_copy(CompletionQueue* own) {
-  attention_.wake();
+  attention_.wake(lingers_.load(std::memory_order_relaxed));
   for (;;) {
     settle(own);
     if (guard_.try_leave()) return;
@@ -66,7 +77,7 @@ void Engine::leave(CompletionQueue* own) {
     settle(own);
     if (attention_.awake() || retry_) {
       // Arm, then look once more: a sender that published before it saw us armed is seen here.
-      attention_.arm();
+      attention_.arm(running_.load(std::memory_order_seq_cst) && handles_ <= 1);
       if (look()) {
         if (round < kRounds) {
           progress();
@@ -143,7 +154,7 @@ void Engine::accept_submission(Submission* s) {
 }
 
 void Engine::progress() {
-  attention_.wake();
+  attention_.wake(lingers_.load(std::memory_order_relaxed));
   if (!submissions_.empty()) run_submissions();
   if (pool_.any_returned()) collect_returned();
   if (retry_) {
@@ -186,9 +197,9 @@ bool Engine::look() const {
 
 // A peer that was awake when something was published, or has been since, looks once more before it sleeps.
 bool Engine::owes_ring(Peer& p) {
-  bool touched = p.touched;
+  bool touched = p.touched || p.told, now = p.touched;
   uint64_t due = p.due_epoch;
-  p.touched = false;
+  p.touched = p.told = false;
   p.due_epoch = 0;
   if (p.ended) return false;
   CARILLON_STEP("engine.attention.load");
@@ -196,7 +207,41 @@ bool Engine::owes_ring(Peer& p) {
   uint64_t epoch = Attention::epoch(attention);
   if (!Attention::asleep(attention) || epoch == p.rung_epoch || (!touched && epoch != due)) return false;
   p.due_epoch = epoch;
-  return true;
+  p.due_now = now || (p.due_now && epoch == due);
+  if (p.due_now || !Attention::lingers(attention)) return true;
+  // A rank whose JavaScript runs looks before it sleeps. A ring for what can wait that long would only disturb it, and costs more than
+  // an eager packet. The timer rings if it does not look for a whole interval.
+  start_timer();
+  return false;
+}
+
+// A peer whose JavaScript runs may be about to look, which saves the ring.
+bool Engine::returns(Peer& p) {
+  if (p.impatient > 0) {
+    --p.impatient;
+    return false;
+  }
+  uint64_t attention = p.port->attention->load(std::memory_order_seq_cst);
+  for (int i = 0; i < kPatience && Attention::asleep(attention) && Attention::lingers(attention); ++i) {
+    relax();
+    attention = p.port->attention->load(std::memory_order_seq_cst);
+    if (!Attention::asleep(attention) || Attention::epoch(attention) != p.due_epoch) {
+      p.due_epoch = 0;
+      ++counters_.rings_saved;
+      return true;
+    }
+  }
+  p.impatient = kImpatient;
+  return false;
+}
+
+void Engine::ring_owed() {
+  for (uint32_t i = 0; i < size_; ++i) {
+    Peer& p = peers_[i];
+    if (!p.due_epoch) continue;
+    p.due_now = true;
+    if (owes_ring(p)) ring(p);
+  }
 }
 
 void Engine::ring(Peer& p) {
@@ -206,7 +251,7 @@ void Engine::ring(Peer& p) {
   ++counters_.rings;
   // The ring is a system call, in which the peer may preempt us on our own processor and answer. Awake, its answer needs
   // no ring: we look once more before we leave (measured on one core: 8.4 -> 7 µs a round trip).
-  attention_.wake();
+  attention_.wake(lingers_.load(std::memory_order_relaxed));
   CARILLON_STEP("engine.ring");
   doorbell_->ring(&p.bell);
   start_timer();
@@ -222,6 +267,7 @@ void Engine::start_timer() {
 void Engine::timer_fired() {
   timer_running_ = false;
   if (deferred_) publish_deferred();
+  ring_owed();
   bool again = false;
   for (uint32_t i = 0; i < size_; ++i) {
     Peer& p = peers_[i];

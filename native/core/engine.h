@@ -5,6 +5,7 @@
 // Everything is written so that it may run in an interrupt handler that interrupted anything, itself included.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "../doorbell/attention.h"
@@ -66,10 +67,13 @@ struct Peer {
   uint64_t held_seen = 0, want_version = 0, want_generation = 0;
 
   bool touched = false;      // something was published for it: look at its attention before leaving
+  bool told = false;         // what can wait while its JavaScript runs was: an eager packet, room, parts, that a body was taken
   bool stalled = false;      // the pool was empty: its packets stay in its ring
   Ending ending = Ending::none;  // it goes or went; what it committed is still delivered
   bool ended = false;        // and that has happened
   uint64_t due_epoch = 0;    // it was asleep, in this epoch, when something was published for it; 0: nothing is owed
+  bool due_now = false;      // more than what can wait
+  uint8_t impatient = 0;     // rings to go without waiting for it to return
   uint64_t rung_epoch = 0, rung_tick = 0, escalated_epoch = 0;
 };
 
@@ -97,8 +101,9 @@ struct Limits {
 struct Counters {
   uint64_t eager_sent = 0, offers_sent = 0, bytes_sent = 0, local_sent = 0, received = 0, bytes_received = 0;
   uint64_t pushed = 0;  // bodies sent in parts, of the offers
+  uint64_t bodies = 0;  // taken, of peers' offers
   uint64_t bytes_pushed = 0, bytes_parted = 0;  // of bodies, sent and received in parts
-  uint64_t rings = 0, escalations = 0, unexpected = 0, queued = 0;
+  uint64_t rings = 0, rings_saved = 0, escalations = 0, unexpected = 0, queued = 0;
 };
 
 // What an eager body is charged against the quota: the block that holds it at the receiver.
@@ -168,6 +173,12 @@ class Engine {
   bool better_pushed(const Request*) const;
   bool look() const;                // is there anything to do?
   bool pending() const { return guard_.pending(); }
+  // The rank's JavaScript runs from now on, or (said before a poll) may sleep, or has run so long that it is better rung. Counts if
+  // it has one thread.
+  void set_running(bool running) { running_.store(running, std::memory_order_seq_cst); }
+  // A thread of this rank looks for a while before it sleeps.
+  void set_lingering(bool lingers) { lingers_.store(lingers, std::memory_order_relaxed); }
+  bool running() const { return running_.load(std::memory_order_relaxed); }
   // Adaptive wait: progress, notify, stay. `rings`: and ring; else that waits for the next such step, or until the holder leaves: a
   // peer that looks again by itself meanwhile would only be disturbed.
   void step(CompletionQueue* own, bool rings = true);
@@ -203,6 +214,8 @@ class Engine {
   void progress();
   void settle(CompletionQueue* own, bool rings = true);
   bool owes_ring(Peer&);
+  bool returns(Peer&);
+  void ring_owed();
   void ring(Peer&);
   void start_timer();
   // endings.cc
@@ -301,6 +314,7 @@ class Engine {
 
   uint32_t rank_ = 0, size_ = 1, last_peer_ = 0;
   uint32_t ended_ = 0, handles_ = 1;
+  std::atomic<bool> running_{false}, lingers_{false};
   uint32_t holding_peers_ = 0;  // peers whose messages wait there for credit
   bool any_lost_ = false;
   bool retry_ = false;   // look at the stalled again: blocks became free, or a receive came that may need none

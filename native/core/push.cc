@@ -36,7 +36,7 @@ void Engine::push(Peer& p) {
     }
     pushed += bytes;
     counters_.bytes_pushed += bytes;
-    p.touched = true;
+    p.told = true;
     r->pulled += bytes;
     if (r->pulled == r->bytes) {
       p.pushes.remove(r);
@@ -99,11 +99,11 @@ bool Engine::take_part(Peer& p, const PacketHeader& h, const unsigned char* body
   return true;
 }
 
-// Is the body's sender awake to push it, and the body worth it?
+// Is the body's sender there to push it, and the body worth it?
 bool Engine::better_pushed(const Request* r) const {
   const Port* port = peers_[r->from].port;
   return r->got_bytes >= limits_.pushed_least && r->got_bytes <= limits_.pushed_most && !r->taken_over && r->pulled == 0 && port->readable.load(std::memory_order_relaxed) &&
-         !Attention::asleep(port->attention->load(std::memory_order_relaxed));
+         Attention::lingers(port->attention->load(std::memory_order_relaxed));
 }
 
 // Does the peer sleep over bodies that could be pulled, too?

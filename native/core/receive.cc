@@ -222,7 +222,7 @@ void Engine::taken_from(Peer& p) {
 
 void Engine::publish(Peer& p) {
   p.unpublished = 0;
-  if (p.driver->publish(p.port)) p.touched = true;
+  if (p.driver->publish(p.port)) p.told = true;
 }
 
 void Engine::publish_deferred() {
@@ -353,6 +353,7 @@ void Engine::pulled(Request* r, Pull result) {
                                                   : Storage::stage;
       p.driver->finish(p.port, ticket, r->mapped ? Outcome::mapped : Outcome::pulled);
       ++counters_.received;
+      ++counters_.bodies;
       counters_.bytes_received += r->got_bytes;
       complete(r, Status::ok);
       break;
@@ -373,7 +374,7 @@ void Engine::pulled(Request* r, Pull result) {
   }
   credit(p, bucket, 0, 1);
   p.driver->publish(p.port);
-  p.touched = true;
+  (result == Pull::complete ? p.told : p.touched) = true;
 }
 
 }  // namespace carillon

@@ -32,7 +32,7 @@ Sent Engine::send_now(int32_t dest, int32_t tag, uint32_t context, uint32_t enco
   }
   p.driver->commit(p.port);
   p.credit.spend(bucket, charge_of(bytes));
-  p.touched = true;
+  p.told = true;
   last_peer_ = p.rank;
   ++counters_.eager_sent;
   counters_.bytes_sent += bytes;
@@ -50,6 +50,7 @@ void Engine::enqueue(Request* r) {
   ++counters_.queued;
   offer_to_wants(p, r);
   if (first || p.unanswered) flush(p);  // else those before it wait for something, and so does it
+  if (p.lines >> bucket & 1) p.touched = true;  // the peer was not rung, perhaps, for what it has to release
 }
 
 void Engine::join_line(Peer& p, Request* r) {
@@ -97,7 +98,7 @@ bool Engine::put(Peer& p, Request* r, Leave how, uint32_t passed) {
   copy_bytes(packet + sizeof(PacketHeader), lent ? reinterpret_cast<const unsigned char*>(&r->loan) : r->memory, body);
   p.driver->commit(p.port);
   p.credit.spend(bucket, eager ? charge_of(body) : 0);
-  p.touched = true;
+  (eager ? p.told : p.touched) = true;
   last_peer_ = p.rank;
   counters_.bytes_sent += r->bytes;
   leave_line(p, r);

@@ -77,6 +77,10 @@ void build_thread(Process& p, int number) {
   t.process = &p;
   t.number = number < 2 ? number : -1;
   t.id = p.rank * 3 + number;
+  if (number == 1 && w.one_thread) {
+    t.ended = true;
+    return;
+  }
   t.exists = true;
   t.priority = 1 + w.random.below(1000);
   if (number < 2) {
@@ -103,6 +107,7 @@ void choose_parameters() {
   w.adaptive = r.chance(300);
   w.small_pool = r.chance(300);
   w.streams = r.chance(500);
+  w.one_thread = r.chance(300);
   w.forbidden = !w.small_pool && r.chance(300);  // a stalled ring would hold the parts up
   w.limits.eager_bytes = w.small_pool ? 128 : r.chance(500) ? 900 : 128;
   w.ring_bytes = w.limits.eager_bytes > 128 ? 2048u << r.below(3) : 512u << r.below(4);

@@ -96,8 +96,17 @@ void adaptive_wait(Thread& t) {
     spin("adaptive");
   }
   if (world->random.chance(500)) engine.take_over();
+  engine.set_running(world->one_thread && (has_records(t) || taken(t)));
   engine.leave(t.queue);
   after_leave(t);
+}
+
+void before_blocking(Thread& t) {
+  if (!t.process->engine->running()) return;
+  t.process->engine->set_running(false);
+  t.process->engine->poll(t.queue);
+  after_leave(t);
+  drain(t);
 }
 
 // The last thread says goodbye for its process.
@@ -211,11 +220,13 @@ void run_javascript(void* argument) {
     drain(t);
     if (w.adaptive && w.random.chance(600)) adaptive_wait(t);
     drain(t);
+    before_blocking(t);
     while (w.phase == World::Phase::drain && !p.closing && act_draining(t)) drain(t);
 
     if (!p.closing && t.script > 0 && w.phase == World::Phase::script) t.wake_at = w.steps + 1 + w.random.below(300);
     recompute_due();
     sleep_in_epoll(t);
+    if (w.one_thread && w.random.chance(500)) p.engine->set_running(true);
     bool rung = t.ready;
     t.ready = false;
     t.wake_at = 0;

@@ -10,6 +10,7 @@ extern "C" void carillon_sim_step(const char* name) { sim::step(name); }
 
 namespace sim {
 
+
 World* world = nullptr;
 
 namespace {

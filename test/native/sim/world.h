@@ -178,7 +178,7 @@ struct World {
   Limits limits;
   uint32_t ring_bytes = 4096;
   size_t pool_bytes = 0;
-  bool streams = false, small_pool = false, adaptive = false;
+  bool streams = false, one_thread = false, small_pool = false, adaptive = false;
   bool forbidden = false;       // nobody may read another process's memory
   uint32_t largest = 1000;
   uint64_t short_copy = 600;
