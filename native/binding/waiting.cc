@@ -180,6 +180,15 @@ void adaptive_wait(Environment* e) {
   }
 }
 
+// If the loop is going to block, JavaScript runs no more, and whoever has something shall ring. Else it was perhaps not rung: look.
+void before_poll(Environment* e) {
+  if (!e->rank->engine.running()) return;
+  if (uv_backend_timeout(e->loop) != 0) e->rank->engine.set_running(false);
+  e->rank->engine.poll(&e->queue);
+  after_leave(e);
+  call_drain(e);
+}
+
 void set_timer(int timer, uint64_t ns) {
   const itimerspec once = {{0, 0}, {0, static_cast<long>(ns)}};
   timerfd_settime(timer, 0, &once, nullptr);
@@ -194,6 +203,8 @@ void converse(Environment* e) {
   for (uint32_t turns = 1; e->conversing; ++turns) {
     int timeout = uv_backend_timeout(e->loop);
     if (timeout == 0) return;
+    before_poll(e);
+    if (e->ending || !e->rank || e->outstanding == 0) return;
     if (!e->lull_set) set_timer(e->lull, kLull);
     e->lull_set = true;
     bool limited = timeout > 0 && static_cast<uint64_t>(timeout) * 1'000'000 < kLull;
@@ -225,15 +236,6 @@ void converse(Environment* e) {
     // With timers running, after every wait: the loop's time stands still here.
     if ((timeout > 0 || turns % 16 == 0) && now_ns() - start > kTurn) return;
   }
-}
-
-// If the loop is going to block, JavaScript runs no more, and whoever has something shall ring. Else it was perhaps not rung: look.
-void before_poll(Environment* e) {
-  if (!e->rank->engine.running()) return;
-  if (uv_backend_timeout(e->loop) != 0) e->rank->engine.set_running(false);
-  e->rank->engine.poll(&e->queue);
-  after_leave(e);
-  call_drain(e);
 }
 
 // libuv has added the bell to its epoll set by now: replace its entry by one with EPOLLEXCLUSIVE. The mask is never
