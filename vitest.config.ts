@@ -8,6 +8,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     pool: "forks",
+    maxWorkers: 2, // most of the time a test waits for processes, and never for time alone
     // Tests start real processes: on a busy machine these limits only end what hangs.
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -59,6 +59,7 @@ struct Environment {
   bool adaptive = true;
   uint32_t losses = 0;
   uint64_t wait_again_at = 0, back_off = 0;
+  bool streams = false;            // takers had something when JavaScript was last called
   uint64_t bodies = 0;             // offers made and taken when it was last looked
   uint64_t waits_won = 0, waits_lost = 0, wakes = 0;
 };

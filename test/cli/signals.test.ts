@@ -67,8 +67,11 @@ test("a second SIGINT kills; the same one passed on by npm does not count", asyn
   await until(job, ...everyRank("got SIGINT"));
   expect(numbers(job.stdout, "pid").filter(isAlive)).toHaveLength(3);
   const again = setInterval(() => job.child.kill("SIGINT"), 50);
-  expect(await job.ended).toMatchObject({ code: 130, stderr: "" });
+  const { code, signal, stderr } = await job.ended;
   clearInterval(again);
+  // One of them may come when the launcher is past its handlers: to a shell that is the same.
+  expect(signal === "SIGINT" ? 130 : code).toBe(130);
+  expect(stderr).toBe("");
   await untilGone(numbers(job.stdout, "pid"));
 });
 
