@@ -54,7 +54,7 @@ Engine::Leave Engine::may_pass(const Peer& p, uint64_t bytes, bool synchronous) 
 void Engine::tell_held(Peer& p) {
   p.driver->post(p.port, board::held, ++p.held_version);
   p.driver->notice(p.port);
-  p.touched = true;
+  p.told = true;
 }
 
 void Engine::hold_back(Peer& p) {

@@ -50,7 +50,7 @@ void Engine::enqueue(Request* r) {
   ++counters_.queued;
   offer_to_wants(p, r);
   if (first || p.unanswered) flush(p);  // else those before it wait for something, and so does it
-  if (p.lines >> bucket & 1) p.touched = true;  // the peer was not rung, perhaps, for what it has to release
+  if (p.lines >> bucket & 1) p.told = true;  // the peer was not rung, perhaps, for what it has to release
 }
 
 void Engine::join_line(Peer& p, Request* r) {
