@@ -37,8 +37,11 @@ class Hostile {
              const Peer* known, const Limits& limits) {
     const size_t bytes = shm::segment_bytes(size, ring_bytes);
     REQUIRE(bytes <= largest_, "segment too large");
-    base_ = largest_ - bytes;  // up to the page that nobody may touch; the victim's lane should be the last one
+    base_ = largest_ - bytes;  // up to the page that nobody may touch, its cells last
     memset(written_ + base_, 0, largest_ - base_);
+#ifdef ASAN_POISON_MEMORY_REGION
+    ASAN_UNPOISON_MEMORY_REGION(seen_, largest_);  // the last one's ring lay elsewhere
+#endif
     shm::format(written_ + base_, rank, size, ring_bytes, limits.quota_bytes, limits.quota_envelopes);
     unsigned char* at = written_ + base_ + shm::page + victim * shm::lane_bytes(ring_bytes);
     lane_ = reinterpret_cast<shm::Lane*>(at);
@@ -214,6 +217,11 @@ class Hostile {
     h.passed = wrong & 1 ? in.u8() : 0;
     if (!offer && (kind & 2) && body == sizeof(Loan)) h.kind = PacketKind::lease;
     if (!offer && kind >= 0xe0 && (kind & 2)) h.kind = PacketKind::part;
+    if (offer && kind >= 0xe0 && (kind & 2)) {
+      h.kind = PacketKind::cell;
+      h.cell = how & 15;
+      h.bytes = size % (shm::cell_bytes(ring_bytes_) + 64);
+    }
     if (wrong & 4) h.bytes = in.u8() & 1 ? h.bytes + in.u8() : in.u64();
     if (wrong & 8) length = in.u8() & 1 ? to_end : in.u8() * 64;
     if (wrong & 16) h.slot = in.u16();

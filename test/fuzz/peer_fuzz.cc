@@ -95,7 +95,8 @@ void operate(Side& side, Input& in) {
     }
     case 3: return side.begin_pull(in.u8() & 1 ? UINT64_MAX : length(in));
     case 4: {
-      side.continue_pull(in.u8() & 1);
+      const uint8_t how = in.u8();
+      side.continue_pull(how & 1, how & 2);
       return;
     }
     case 5: return side.engine.poll(nullptr);
@@ -116,7 +117,8 @@ void operate(Side& side, Input& in) {
       if (how % 4 == 0) return side.detach(how >> 7);
       side.enter();
       if (how % 4 == 1) side.engine.touch_all();
-      else side.engine.step(nullptr);
+      else side.engine.step(nullptr, how & 4);
+      if (how & 8) side.engine.take_over();
       side.engine.leave(nullptr);
     }
   }
@@ -217,6 +219,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t bytes) {
   limits.eager_bytes = shape & 1 ? 128 : most_eager;
   limits.most_eager_bytes = limits.eager_bytes;
   limits.wait_bytes = 200;
+  limits.pushed_least = 1;
   limits.quota_bytes = charge_of(limits.eager_bytes) * (1 + (shape >> 1) % most_charges);
   limits.quota_envelopes = 1 + in.below(most_envelopes);
   limits.max_message = longest;

@@ -58,6 +58,7 @@ void Side::build(uint32_t number, const Limits& limits, uint32_t ring_bytes, siz
                              .start_timer = never,
                              .more = never,
                              .copies = [](void*, CompletionQueue*) {}};
+  engine.set_lingering(true);
   engine.init(rank, world_size, peers, {bins, Matcher::least_bins}, pool, pool_bytes, &shm::header(segment)->attention, &silent_doorbell, platform,
               limits);
 }
@@ -174,9 +175,9 @@ void Side::begin_pull(uint64_t most) {
   running->landing = running->stage;
 }
 
-bool Side::continue_pull(bool let_others) {
+bool Side::continue_pull(bool let_others, bool push) {
   if (!running) return false;
-  Pull result = engine.pull(running);
+  Pull result = push && engine.better_pushed(running) ? Pull::pushed : engine.pull(running);
   if (result == Pull::more && !let_others) return true;
   Request* r = running;
   running = nullptr;

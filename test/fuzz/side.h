@@ -91,7 +91,7 @@ class Side {
   void send_to_oneself(uint32_t own, int32_t tag, uint32_t context, uint64_t bytes, bool synchronous);
   void cancel(Operation* o);
   void begin_pull(uint64_t most);
-  bool continue_pull(bool let_others);  // false: nothing runs
+  bool continue_pull(bool let_others, bool push = false);  // false: nothing runs
   void finish_pulls();
   void detach(uint32_t own);
   void drain(uint32_t own);
