@@ -2,11 +2,14 @@
 // long bodies, hears of peers that leave or die. Also the one routine by which any thread copies a body.
 // Not responsible for what progress is (core/engine.cc).
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <optional>
 
 #include "lease.h"
 #include "rank.h"
@@ -134,6 +137,27 @@ void ask_for_short_slice() {
   system_call(SYS_sched_setattr, 0, reinterpret_cast<long>(&attributes));
 }
 
+// Where JavaScript ran when it last sent, for as long as this lives: not on that processor. The progress thread makes a long copy beside a
+// computation, not instead of it; where it wakes is the kernel's choice, and often the wrong one.
+class OffProcessor {
+ public:
+  explicit OffProcessor(uint32_t processor) {
+    cpu_set_t others;
+    if (sched_getaffinity(0, sizeof before_, &before_) != 0 || processor >= CPU_SETSIZE || !CPU_ISSET(processor, &before_)) return;
+    others = before_;
+    CPU_CLR(processor, &others);
+    moved_ = CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0;
+  }
+  ~OffProcessor() {
+    if (moved_) sched_setaffinity(0, sizeof before_, &before_);
+  }
+  OffProcessor(const OffProcessor&) = delete;
+
+ private:
+  cpu_set_t before_;
+  bool moved_ = false;
+};
+
 void* run(void* argument) {
   auto* r = static_cast<Rank*>(argument);
   ask_for_short_slice();
@@ -158,9 +182,24 @@ void* run(void* argument) {
     }
     r->engine.poll(nullptr);
     // The bell is not heard while a body is copied, so look after each part.
-    while (!r->stop.load(std::memory_order_acquire) && copy_one(r, UINT64_MAX, nullptr)) r->engine.poll(nullptr);
+    std::optional<OffProcessor> off;
+    for (uint32_t parts = 1; !r->stop.load(std::memory_order_acquire) && copy_one(r, UINT64_MAX, nullptr); ++parts) {
+      r->engine.poll(nullptr);
+      if (parts == 2) off.emplace(r->header()->processor.load(std::memory_order_relaxed) - 1);
+    }
   }
   return nullptr;
+}
+
+}  // namespace
+
+namespace {
+
+Pull copy_body(Rank* r, Request* request, Scatter* scatter, bool whole) {
+  Pull result;
+  do result = scatter ? pull_scattered(r->engine, request, scatter) : r->engine.pull(request);
+  while (result == Pull::more && whole && !request->abandon.load(std::memory_order_relaxed));
+  return result;
 }
 
 }  // namespace
@@ -192,8 +231,7 @@ bool copy_one(Rank* r, uint64_t most, CompletionQueue* own) {
   if (pushed && land_in_stage(request)) {
     result = Pull::pushed;
   } else if (scatter || land_in_stage(request)) {
-    do result = scatter ? pull_scattered(r->engine, request, scatter) : r->engine.pull(request);
-    while (result == Pull::more && own && !request->abandon.load(std::memory_order_relaxed));
+    result = copy_body(r, request, scatter, own != nullptr);
   }
   if (result == Pull::forbidden && !land_in_stage(request)) result = Pull::unreadable;  // packets know no list of views
   request->submission_kind = SubmissionKind::pulled;

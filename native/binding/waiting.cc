@@ -16,6 +16,7 @@ namespace {
 // The adaptive wait: how long a thread looks before its loop blocks, and when it gives up.
 constexpr uint64_t kLook = 50'000;           // ns without a completion
 constexpr uint64_t kLookForBodies = 150'000;  // the same where long bodies come and go, which take their time
+constexpr uint64_t kLongBody = 2 << 20;      // bytes: while a peer pulls one of more this thread sleeps
 constexpr uint64_t kLookMost = 250'000;      // ns, while a peer copies a body of ours
 constexpr uint64_t kLookAround = 5'000;      // ns between looks at the loop's other descriptors, a system call
 constexpr int kRest = 200;                   // about 5 µs
@@ -25,7 +26,8 @@ constexpr uint64_t kTurn = 1'000'000;        // ns in one turn of the loop, so t
 constexpr uint64_t kLull = 10'000'000;       // ns without a completion that end a conversation
 constexpr uint32_t kLosses = 3;              // in a row, then back off
 constexpr uint64_t kBackOffFirst = 1'000'000, kBackOffMost = 64'000'000;
-constexpr uint64_t kShortCopy = 1 << 20;     // bytes a JavaScript thread copies by itself: waking another costs as much
+constexpr uint64_t kShortCopy = 1 << 20;     // bytes a JavaScript thread copies by itself: waking another costs as much ...
+constexpr uint64_t kIdleCopy = 8 << 20;      // ... and where it would only wait: a millisecond
 
 // Or something in the rings of its takers.
 bool has_records(Environment* e) {
@@ -95,6 +97,16 @@ bool others_ready(Environment* e) {
   return false;
 }
 
+void copy_bodies(Environment* e, uint64_t most) {
+  while (e->copies_wait) {
+    e->copies_wait = false;
+    if (!copy_one(e->rank, most, &e->queue)) {
+      nudge_progress(e->rank);
+      e->copies_wait = false;
+    }
+  }
+}
+
 uint64_t bytes_moved(const Engine& engine) {
   return engine.counters().bytes_pushed + engine.counters().bytes_parted;
 }
@@ -129,7 +141,7 @@ bool look_for_a_while(Environment* e, uint64_t deadline) {
       deadline = now + kLook;
       stalled_at = 0;
     }
-    bool over = now > deadline && (now > begin + kLookMost || !engine.being_pulled());
+    bool over = now > deadline && (now > begin + kLookMost || engine.being_pulled() == 0);
     if (over || peer_shares_processor(e)) {
       engine.take_over();
       break;
@@ -142,11 +154,15 @@ bool look_for_a_while(Environment* e, uint64_t deadline) {
       else if (stalled_at == 0) stalled_at = now;
       else if (now - stalled_at > kStall && engine.take_over()) break;
       if (others_ready(e)) break;
+      if (engine.being_pulled() > kLongBody) {  // it may need this processor for that
+        won = true;
+        break;
+      }
     }
   }
   engine.set_running(has_records(e));
   engine.leave(&e->queue);
-  after_leave(e);
+  copy_bodies(e, kIdleCopy);
   return won || moved != moved_before || has_records(e);
 }
 
@@ -326,14 +342,6 @@ void watch_bell(Environment* e) {
   e->bell_place = Environment::BellPlace::asked;
 }
 
-void after_leave(Environment* e) {
-  while (e->copies_wait) {
-    e->copies_wait = false;
-    if (!copy_one(e->rank, kShortCopy, &e->queue)) {
-      nudge_progress(e->rank);
-      e->copies_wait = false;
-    }
-  }
-}
+void after_leave(Environment* e) { copy_bodies(e, kShortCopy); }
 
 }  // namespace carillon

@@ -93,7 +93,8 @@ struct Limits {
   uint32_t wait_bytes = 1024;               // bodies up to this wait for credit rather than become offers
   uint64_t quota_bytes = 4 << 20;           // of each peer: charged for eager bodies (charge_of) that wait here
   uint64_t quota_envelopes = 4096;          // the same in messages
-  uint64_t pushed_least = 32 << 10, pushed_most = 64 << 20;  // bodies that are pushed although they could be pulled
+  // Bodies that are pushed although they could be pulled; and up to which size if their sender's JavaScript runs: it may compute.
+  uint64_t pushed_least = 32 << 10, pushed_most = 64 << 20, pushed_running = 2 << 20;
   uint64_t max_message = uint64_t{1} << 32;  // larger offers are a protocol error
 };
 
@@ -167,8 +168,8 @@ class Engine {
   // Bodies that come in parts and whose senders sleep: have them pulled (by next_pull). True: there were some.
   bool take_over();
   bool parts_stall() const;  // would take_over find some?
-  // Has a peer claimed the body of an offer of ours, and is it pulling it?
-  bool being_pulled() const;
+  // Bytes of the longest body of ours that a peer has claimed and pulls, as far as can be seen.
+  uint64_t being_pulled() const;
   // Rather tell the sender to push what next_pull gave: finish it with Pull::pushed. Outside the guard; a hint.
   bool better_pushed(const Request*) const;
   bool look() const;                // is there anything to do?

@@ -102,8 +102,10 @@ bool Engine::take_part(Peer& p, const PacketHeader& h, const unsigned char* body
 // Is the body's sender there to push it, and the body worth it?
 bool Engine::better_pushed(const Request* r) const {
   const Port* port = peers_[r->from].port;
-  return r->got_bytes >= limits_.pushed_least && r->got_bytes <= limits_.pushed_most && !r->taken_over && r->pulled == 0 && port->readable.load(std::memory_order_relaxed) &&
-         Attention::lingers(port->attention->load(std::memory_order_relaxed));
+  uint64_t attention = port->attention->load(std::memory_order_relaxed);
+  uint64_t most = Attention::asleep(attention) ? limits_.pushed_running : limits_.pushed_most;
+  return Attention::lingers(attention) && r->got_bytes >= limits_.pushed_least && r->got_bytes <= most && !r->taken_over &&
+         r->pulled == 0 && port->readable.load(std::memory_order_relaxed);
 }
 
 // Does the peer sleep over bodies that could be pulled, too?
@@ -118,14 +120,17 @@ bool Engine::parts_stall() const {
   return false;
 }
 
-bool Engine::being_pulled() const {
+uint64_t Engine::being_pulled() const {
+  uint64_t longest = 0;
   for (uint32_t i = 0; i < size_; ++i) {
     const Peer& p = peers_[i];
     if (p.open_offers == 0 || p.ended) continue;
     for (uint16_t slot = 0; slot < max_slots; ++slot)
-      if (p.offer_generation[slot] && p.driver->claimed(p.port, {slot, p.offer_generation[slot]})) return true;
+      if (const Request* r = p.offers[slot]; r && r->state == RequestState::offered && r->bytes > longest &&
+                                             p.driver->claimed(p.port, {slot, r->generation}))
+        longest = r->bytes;
   }
-  return false;
+  return longest;
 }
 
 // Bodies that nobody pushes now: the rest of them is pulled, if that may be done. What is pushed of them later is dropped.

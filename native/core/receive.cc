@@ -344,7 +344,7 @@ void Engine::pulled(Request* r, Pull result) {
       r->pulled = 0;
       p.incoming.append(r);
       p.driver->finish(p.port, ticket, Outcome::push);
-      p.touched = true;
+      (result == Pull::pushed ? p.told : p.touched) = true;
       return;
     case Pull::complete:
       r->storage = r->memory || r->scattered || r->got_bytes == 0 ? Storage::none
