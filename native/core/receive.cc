@@ -7,7 +7,7 @@ namespace carillon {
 namespace {
 constexpr int kBudget = 256;  // packets of one peer before the next one's turn ...
 constexpr int kCellCost = 64;  // ... of which a part of a body in a cell counts for as many
-constexpr uint32_t kUnpublished = 64;  // messages taken one by one before their sender hears of it
+constexpr uint32_t kUnpublished = 32;  // messages taken one by one before their sender hears of it
 }  // namespace
 
 bool Engine::fits(const Request* r, uint64_t bytes, uint32_t encoding) const {
@@ -215,7 +215,10 @@ void Engine::take_waiting(Request* r, Block* b) {
 }
 
 void Engine::taken_from(Peer& p) {
-  if (++p.unpublished == kUnpublished) return publish(p);
+  if (++p.unpublished == kUnpublished) {
+    retry_ = true;  // and looks, so that nobody has to ring for what has come meanwhile
+    return publish(p);
+  }
   deferred_ = true;
   start_timer();
 }
