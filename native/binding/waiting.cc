@@ -19,6 +19,7 @@ constexpr uint64_t kLookForBodies = 150'000;  // the same where long bodies come
 constexpr uint64_t kLongBody = 2 << 20;      // bytes: while a peer pulls one of more this thread sleeps
 constexpr uint64_t kLookMost = 250'000;      // ns, while a peer copies a body of ours
 constexpr uint64_t kLookAround = 5'000;      // ns between looks at the loop's other descriptors, a system call
+constexpr int kTurns = 8;                    // of JavaScript in one turn of the loop, before it polls
 constexpr int kRest = 200;                   // about 5 µs
 constexpr uint64_t kStall = 15'000;          // ns before a body that its sender does not push is pulled
 constexpr uint64_t kRing = 20'000;           // ns before a peer that does not look is rung, by a thread that goes on looking itself
@@ -202,11 +203,18 @@ void adaptive_wait(Environment* e) {
 
 // If the loop is going to block, JavaScript runs no more, and whoever has something shall ring. Else it was perhaps not rung: look.
 void before_poll(Environment* e) {
-  if (!e->rank->engine.running()) return;
-  if (uv_backend_timeout(e->loop) != 0) e->rank->engine.set_running(false);
-  e->rank->engine.poll(&e->queue);
-  after_leave(e);
-  call_drain(e);
+  for (int turn = 0; e->rank && !e->ending && e->rank->engine.running(); ++turn) {
+    const bool blocks = uv_backend_timeout(e->loop) != 0;
+    if (blocks) e->rank->engine.set_running(false);
+    e->rank->engine.poll(&e->queue);
+    after_leave(e);
+    if (turn == kTurns) {  // the loop's other callbacks first
+      if (bring_records(e)) signal_descriptor(e->notify_descriptor);
+      return;
+    }
+    call_drain(e);  // after which JavaScript may have run
+    if (!blocks) return;
+  }
 }
 
 void set_timer(int timer, uint64_t ns) {
