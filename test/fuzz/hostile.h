@@ -238,7 +238,11 @@ class Hostile {
   void show_published([[maybe_unused]] bool between) {
 #ifdef ASAN_POISON_MEMORY_REGION
     const unsigned char* ring = seen_ + (ring_ - written_);
-    const uint64_t head = lane_->head.load(), tail = answers_->tail.load();
+    uint64_t head = lane_->head.load();
+    const uint64_t tail = answers_->tail.load();
+    // What the victim was shown before it may still read, though the head is lower now.
+    const auto* port = static_cast<const shm::ShmPort*>(known_->port);
+    if (port && port->head_seen > head) head = port->head_seen;
     ASAN_UNPOISON_MEMORY_REGION(ring, ring_bytes_);
     if (!between || head < tail || head - tail >= ring_bytes_) return;
     const uint64_t from = head == tail ? tail : shm::round_up(head, 64);
