@@ -18,6 +18,9 @@ test("a taker that nobody reads holds back its own messages, and no others", () 
 
 test("what it has not taken when it stops is received, in order", () => plays(2, PROGRAM, "stops"));
 
+test("in a part of the world, credit comes back for what is eager and for what is offered", () =>
+  plays(2, PROGRAM, "part"));
+
 test.each([1, 2])("messages to oneself, %i ranks", (size) => plays(size, PROGRAM, "oneself"));
 
 describe("nothing more can come", () => {

@@ -192,6 +192,8 @@ napi_value send(napi_env env, napi_callback_info info) {
   if (!memory) {
     if (r) free_request(e, r);
     if (pages) pages->home->release(pages);
+    engine.poll(&e->queue);  // it stayed awake for a copy that is not made
+    after_leave(e);
     return number(env, kFailed - static_cast<int32_t>(Status::out_of_memory));
   }
   r->submission_kind = SubmissionKind::send;
@@ -244,6 +246,9 @@ napi_value recv(napi_env env, napi_callback_info info) {
   if (call.flags & next) {
     Request* taker = request_at(e, call.held);
     r->takes = Takes::held;
+    r->peer = call.peer;
+    r->tag = call.tag;
+    r->context = call.context;
     r->bytes = UINT64_MAX;
     r->memory = nullptr;
     r->list = false;

@@ -163,6 +163,25 @@ await play({
     await cancelled(one);
   },
 
+  /** In a part of the world: eager ones and offers take turns, more of them than there is credit for, and it comes back. */
+  async part(world) {
+    const count = 10_000;
+    const body = (i) => bytes(20, i);
+    const part = await world.dup();
+    for (let i = 0; i < 20; ++i) await part.barrier();
+    if (part.rank === 0) {
+      for (let i = 0; i < count; ++i) await part.send(body(i), { dest: 1, tag: 3, synchronous: i % 2 === 0 });
+      await part.recv({ source: 1, tag: DONE });
+      return;
+    }
+    const one = collect(part, { source: 0, tag: 3 });
+    const messages = await one.until(count);
+    messages.forEach((message, i) => void same(message.data, body(i), "in order"));
+    one.taker.stop();
+    await cancelled(one);
+    await part.send(null, { dest: 0, tag: DONE });
+  },
+
   /** All that a rank sent comes before its end is told, also when it died; the process may end then by itself. */
   async ends(world, how) {
     const count = 20_000;
