@@ -193,17 +193,6 @@ void* run(void* argument) {
 
 }  // namespace
 
-namespace {
-
-Pull copy_body(Rank* r, Request* request, Scatter* scatter, bool whole) {
-  Pull result;
-  do result = scatter ? pull_scattered(r->engine, request, scatter) : r->engine.pull(request);
-  while (result == Pull::more && whole && !request->abandon.load(std::memory_order_relaxed));
-  return result;
-}
-
-}  // namespace
-
 bool land_in_stage(Request* r) {
   if (r->landing) return true;
   if (r->stage) give_stage(r->stage, r->stage_bytes);  // for a message that was taken back
@@ -231,7 +220,8 @@ bool copy_one(Rank* r, uint64_t most, CompletionQueue* own) {
   if (pushed && land_in_stage(request)) {
     result = Pull::pushed;
   } else if (scatter || land_in_stage(request)) {
-    result = copy_body(r, request, scatter, own != nullptr);
+    do result = scatter ? pull_scattered(r->engine, request, scatter) : r->engine.pull(request);
+    while (result == Pull::more && own && !request->abandon.load(std::memory_order_relaxed));
   }
   if (result == Pull::forbidden && !land_in_stage(request)) result = Pull::unreadable;  // packets know no list of views
   request->submission_kind = SubmissionKind::pulled;

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../core/relax.h"
 #include "../doorbell/system_call.h"
 #include "environment.h"
 
@@ -39,14 +40,6 @@ bool has_records(Environment* e) {
 void drain_counter(int descriptor) {
   uint64_t count;
   (void)!read(descriptor, &count, sizeof count);
-}
-
-void relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#else
-  asm volatile("yield");
-#endif
 }
 
 // One call into JavaScript settles everything in the queue; promise reactions run before it returns.

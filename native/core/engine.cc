@@ -1,6 +1,8 @@
 // The engine's frame: entering and leaving, progress, rings. Protocols are in send.cc, receive.cc and probe.cc, ends in endings.cc.
 #include "engine.h"
 
+#include "relax.h"
+
 namespace carillon {
 
 namespace {
@@ -8,14 +10,6 @@ constexpr int kRounds = 16;  // looks before a holder hands the rest to the prog
 // Looks at the attention of a peer that may come back, before it is rung: about 10 µs, half of what the ring costs where waking
 // another processor is slow. Not tried for a while after it was in vain.
 constexpr int kPatience = 250, kImpatient = 8;
-
-void relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 }
 
 void Engine::init(uint32_t rank, uint32_t size, Peer* peers, const Matcher::Bins& bins, unsigned char* pool,
@@ -221,15 +215,16 @@ bool Engine::returns(Peer& p) {
     --p.impatient;
     return false;
   }
-  uint64_t attention = p.port->attention->load(std::memory_order_seq_cst);
-  for (int i = 0; i < kPatience && Attention::asleep(attention) && Attention::lingers(attention); ++i) {
-    relax();
-    attention = p.port->attention->load(std::memory_order_seq_cst);
+  CARILLON_STEP("engine.returns");
+  for (int i = 0; i < kPatience; ++i) {
+    uint64_t attention = p.port->attention->load(std::memory_order_seq_cst);
     if (!Attention::asleep(attention) || Attention::epoch(attention) != p.due_epoch) {
       p.due_epoch = 0;
       ++counters_.rings_saved;
       return true;
     }
+    if (!Attention::lingers(attention)) return false;
+    relax();
   }
   p.impatient = kImpatient;
   return false;

@@ -12,9 +12,9 @@
 
 namespace carillon {
 
-// In words of a SharedArrayBuffer: Ring in src/native.ts. Head and behind: written by the guard's holder. Tail: by the reader.
+// In words of a SharedArrayBuffer: Ring in src/native.ts. Head and behind: written by the guard's holder. Read: by the reader.
 namespace ring_layout {
-constexpr uint32_t head = 0, tail = 16, behind = 32, records = 48, header_words = 6;
+constexpr uint32_t head = 0, read = 16, behind = 32, records = 48, header_words = 6;
 }
 
 // Why a taker's next message waits among the unexpected.
@@ -49,7 +49,7 @@ struct Taker {
   bool put(int32_t source, int32_t tag, uint32_t encoding, const unsigned char* body, uint64_t bytes) {
     const uint32_t length = record_bytes(bytes), offset = head & (capacity - 1), to_end = capacity - offset;
     const uint32_t skip = to_end < length ? to_end : 0;
-    const uint32_t used = head - word(ring_layout::tail).load(std::memory_order_seq_cst);  // pairs with the reader's store
+    const uint32_t used = head - word(ring_layout::read).load(std::memory_order_seq_cst);  // pairs with the reader's store
     if (used > capacity || capacity - used < skip + length) return false;
     uint32_t* record = words + ring_layout::records + offset / 4;
     if (skip) {

@@ -285,7 +285,7 @@ void take_ring(Thread& t, Operation* o) {
       }
     }
     o->tail += record[0] & ~1u;
-    o->taker.word(ring_layout::tail).store(o->tail);
+    o->taker.word(ring_layout::read).store(o->tail);
     step("taken");
   }
 }
