@@ -38,7 +38,7 @@ export const Refusal = {
   noResources: 8,
 } as const;
 
-/** `send` returned this: the message has left, no completion follows. */
+/** `send` returned this: the message has left; `recv`: it was here, its record is in the call area. No completion follows. */
 export const DONE = -1;
 /** `send` returned this: it did nothing, requests use the lease's memory. */
 export const IN_USE = -2;

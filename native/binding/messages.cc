@@ -117,7 +117,7 @@ struct Call {
   unsigned char body[inline_bytes];
 };
 
-const Call& call_of(Environment* e) { return *reinterpret_cast<const Call*>(e->queue.words + 32); }
+const Call& call_of(Environment* e) { return *reinterpret_cast<const Call*>(e->queue.words + queue_layout::call); }
 
 // From this size on mapping memory and copying out of it takes less than process_vm_readv, which handles each page.
 constexpr uint64_t kShownLeast = 64 << 10;
@@ -210,6 +210,23 @@ napi_value send(napi_env env, napi_callback_info info) {
   return post(e, r);
 }
 
+// Receives what is here already and short without a place in the queue: its record is put into the call area. Else posts as ever.
+napi_value receive(Environment* e, Request* r) {
+  Engine& engine = e->rank->engine;
+  if (!engine.try_enter()) return post(e, r);
+  const uint32_t index = r->index;
+  const bool here = engine.receive_now(r);
+  if (!here) count_outstanding(e, r);  // before this thread drains or reaps
+  engine.leave(&e->queue);
+  if (here) {
+    fill_record(e->queue.words + queue_layout::call, r);
+    free_request(e, r);
+  }
+  after_leave(e);
+  show_records(e);
+  return number(e->env, here ? kDone : int64_t{index});
+}
+
 napi_value recv(napi_env env, napi_callback_info info) {
   Environment* e = environment_of(env);
   if (!e || !e->rank) return fail(env, "recv");
@@ -278,7 +295,7 @@ napi_value recv(napi_env env, napi_callback_info info) {
   r->memory = into.data && into.bytes > 0 ? const_cast<unsigned char*>(into.data) : nullptr;
   if (leases::Pages* used = r->memory ? pages_under(e, a[1]) : nullptr) use_pages(r, used);
   r->bytes = into.bytes;
-  return post(e, r);
+  return call.flags & (held | envelope) ? post(e, r) : receive(e, r);
 }
 
 napi_value cancel(napi_env env, napi_callback_info info) {

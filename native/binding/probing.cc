@@ -15,7 +15,7 @@ struct Probed {
 napi_value try_probe(napi_env env, napi_callback_info) {
   Environment* e = environment_of(env);
   if (!e || !e->rank) return fail(env, "tryProbe");
-  auto& area = *reinterpret_cast<Probed*>(e->queue.words + 32);
+  auto& area = *reinterpret_cast<Probed*>(e->queue.words + queue_layout::call);
   if (area.peer < any_source || area.peer >= static_cast<int32_t>(e->rank->size) || area.tag < any_tag)
     return fail(env, "tryProbe: peer");
   Request* r = allocate_request(e);

@@ -24,7 +24,7 @@ napi_value begin_taking(napi_env env, napi_callback_info info) {
   if (!e || !e->rank || !arguments(env, info, a) ||
       napi_get_typedarray_info(env, a[0], &type, &length, &words, nullptr, nullptr) != napi_ok || type != napi_int32_array)
     return fail(env, "beginTaking");
-  const auto& asked = *reinterpret_cast<const Asked*>(e->queue.words + 32);
+  const auto& asked = *reinterpret_cast<const Asked*>(e->queue.words + queue_layout::call);
   const size_t capacity = length > ring_layout::records ? (length - ring_layout::records) * 4 : 0;
   if (asked.peer < any_source || asked.peer >= static_cast<int32_t>(e->rank->size) || asked.tag < any_tag || capacity < 1024 ||
       (capacity & (capacity - 1)) || capacity > (1u << 30))

@@ -23,7 +23,7 @@ void Engine::complete(Request* r, Status status) {
   r->status = status;
   r->queue->known.remove(r);
   if (any_stalled_) retry_ = true;  // the next in its line may need no block
-  emit(r);
+  if (!r->at_once) emit(r);
 }
 
 void Engine::emit(Request* r) {
@@ -51,9 +51,7 @@ void Engine::refill(CompletionQueue* queue) {
   }
 }
 
-void Engine::write_record(Request* r) {
-  CompletionQueue* queue = r->queue;
-  uint32_t* record = queue->words + records + queue->head % capacity * record_words;
+void fill_record(uint32_t* record, const Request* r) {
   record[0] = r->index;
   record[1] = static_cast<uint32_t>(r->status);
   record[2] = static_cast<uint32_t>(r->from);
@@ -66,6 +64,11 @@ void Engine::write_record(Request* r) {
   record[9] = static_cast<uint32_t>(r->code);
   record[10] = static_cast<uint32_t>(r->signal);
   if (r->storage == Storage::in_record) copy_bytes(record + queue_layout::inlined, r->inlined, r->got_bytes);
+}
+
+void Engine::write_record(Request* r) {
+  CompletionQueue* queue = r->queue;
+  fill_record(queue->words + records + queue->head % capacity * record_words, r);
   queue->emitted[queue->head % capacity] = r;
   CARILLON_STEP("completion.publish");
   word(queue->words, queue_layout::head).store(++queue->head, std::memory_order_seq_cst);  // pairs with the thread's acquiring load

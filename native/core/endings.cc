@@ -113,6 +113,7 @@ bool Engine::take_back(Request* r, Status how) {
       Peer& p = peers_[r->peer];
       if (!p.driver->revoke(p.port, {r->slot, r->generation})) {
         r->state = RequestState::revoking;
+        p.touched = true;  // it may wait for parts by now
         return false;
       }
       close_offer(p, r->slot);

@@ -172,9 +172,15 @@ void Engine::progress() {
     }
     publish(p);
     if (p.port->broken) p.ending = Ending::protocol;
-    if (p.ending != Ending::none && !p.stalled && !p.driver->look(p.port, true)) finalize(p);
+    if (p.ending != Ending::none && !p.stalled && !p.driver->look(p.port, Packets::any)) finalize(p);
     if (p.ending == Ending::protocol) finalize(p);
   }
+}
+
+// What is left in a ring on purpose is no reason to look.
+Packets Engine::packets_of(const Peer& p) const {
+  if (!p.left) return p.stalled ? Packets::none : Packets::any;
+  return running_here() ? Packets::none : Packets::crowd;
 }
 
 bool Engine::look() const {
@@ -182,7 +188,7 @@ bool Engine::look() const {
   for (uint32_t i = 0; i < size_; ++i) {
     const Peer& p = peers_[i];
     if (!p.driver || p.ended) continue;
-    if (p.driver->look(p.port, !p.stalled)) return true;
+    if (p.driver->look(p.port, packets_of(p))) return true;
     if (!p.incoming.empty() && incoming_revoked(p)) return true;
     if (p.ending == Ending::none && p.port->closed->load(std::memory_order_seq_cst)) return true;
   }
@@ -263,7 +269,12 @@ void Engine::timer_fired() {
   timer_running_ = false;
   if (deferred_) publish_deferred();
   ring_owed();
-  bool again = false;
+  bool again = crowded_ && counters_.received != received_then_;
+  received_then_ = counters_.received;
+  if (crowded_ && !again) {  // JavaScript does something else
+    crowded_ = false;
+    set_running(false);
+  }
   for (uint32_t i = 0; i < size_; ++i) {
     Peer& p = peers_[i];
     if (!p.driver || p.ended || p.rung_epoch == 0 || p.escalated_epoch == p.rung_epoch) continue;
@@ -289,6 +300,10 @@ void Engine::connect(uint32_t rank, const Driver* driver, Port* port, const Bell
   p.bell = bell;
   p.credit.quota_bytes = port->quota_bytes;
   p.credit.quota_envelopes = port->quota_envelopes;
+  // A quarter of what may be on its way: a sender that waits for room is worth waking for many messages, not for each.
+  p.publish_at = port->window / 4;
+  if (limits_.quota_bytes / 4 < p.publish_at) p.publish_at = limits_.quota_bytes / 4;
+  if (limits_.quota_envelopes * 32 < p.publish_at) p.publish_at = limits_.quota_envelopes * 32;
 }
 
 void Engine::refuse_peer(uint32_t rank) {

@@ -58,7 +58,8 @@ struct Peer {
   // As receiver from it.
   uint64_t held_bytes = 0, held_envelopes = 0;  // received and not given free: it may not exceed its quota
   uint64_t given_bytes[buckets] = {}, given_envelopes[buckets] = {};
-  uint32_t unpublished = 0;              // messages taken since it last heard what was given free
+  uint64_t unpublished = 0;              // bytes, about, of messages taken since it last heard what was given free ...
+  uint64_t publish_at = 0;               // ... and how many are enough for that
   RequestList incoming;                  // receives whose bodies come in parts
   bool held = false;                     // it says that messages wait there
   bool partial = false, filling = false; // not all receives have a slot; fill_wants has not come to the end
@@ -69,6 +70,7 @@ struct Peer {
   bool touched = false;      // something was published for it: look at its attention before leaving
   bool told = false;         // what can wait while its JavaScript runs was: an eager packet, room, parts, that a body was taken
   bool stalled = false;      // the pool was empty: its packets stay in its ring
+  bool left = false;         // nobody waited for a message: its packets were left in its ring, unless they became a crowd
   Ending ending = Ending::none;  // it goes or went; what it committed is still delivered
   bool ended = false;        // and that has happened
   uint64_t due_epoch = 0;    // it was asleep, in this epoch, when something was published for it; 0: nothing is owed
@@ -144,6 +146,9 @@ class Engine {
   Sent send_now(int32_t dest, int32_t tag, uint32_t context, uint32_t encoding, const Part* parts, uint32_t count,
                 Status* failure);
   void accept_submission(Submission*);
+  // As accept_submission for a receive of the calling thread. True: it is complete, its bytes are in `inlined` or its own memory, and no
+  // record tells of it: the request is the caller's again.
+  bool receive_now(Request*);
   bool cancel(Request*, Status how = Status::cancelled);
   // A probe that does not wait: true, and the request, which nobody else knows, holds a message that is here now. Makes
   // progress once before it says false.
@@ -276,13 +281,17 @@ class Engine {
   void withdraw(Request*);
   void deliver_parcel(Parcel*);
   // receive.cc
-  void receive(Peer&);
+  bool receive(Peer&);
+  bool leaves(const Peer&);
+  Packets packets_of(const Peer&) const;
+  bool running_here() const { return running_.load(std::memory_order_relaxed) && handles_ <= 1; }
+  bool look_for(Request*);
   bool arrive(Peer&, const PacketHeader&, const unsigned char* body);
   void match_or_post(Request*);
   bool take_eager(Request*, const PacketHeader&, const unsigned char* body, Peer&);
   void take_block(Request*, Block*);
   void take_waiting(Request*, Block*);
-  void taken_from(Peer&);
+  void taken_from(Peer&, uint64_t bytes);
   void publish(Peer&);
   void publish_deferred();
   bool fits(const Request*, uint64_t bytes, uint32_t encoding) const;
@@ -320,6 +329,12 @@ class Engine {
   bool any_lost_ = false;
   bool retry_ = false;   // look at the stalled again: blocks became free, or a receive came that may need none
   bool any_stalled_ = false;
+  bool any_left_ = false;
+  bool crowded_ = false;   // a ring was left crowded, when so many had been received:
+  uint64_t received_then_ = 0;
+  bool probing_ = false;   // somebody looks for a message without posting a receive
+  uint32_t next_left_ = 0; // whose turn it is to be looked at for a receive from any source
+  Request* sought_ = nullptr;  // by look_for, while it is posted
   bool deferred_ = false;  // some peer has not heard of all that was given free
   Peer* peers_ = nullptr;
   Guard guard_;

@@ -228,6 +228,7 @@ void Engine::want(Request* r) {
 
 // A receive leaves the line of the posted.
 void Engine::withdraw(Request* r) {
+  if (r == sought_) sought_ = nullptr;
   if (holding_peers_ > 0) {
     for (uint32_t i = 0; i < size_; ++i)
       if (peers_[i].held && peers_[i].next_want == r) peers_[i].next_want = matcher_.next_posted(r);

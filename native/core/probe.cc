@@ -45,7 +45,9 @@ Block* Engine::find_standing(const Request* r) {
 bool Engine::probe_now(Request* r) {
   Block* b = find_standing(r);
   if (!b) {
+    probing_ = true;
     progress();
+    probing_ = false;
     b = find_standing(r);
   }
   if (!b) return false;

@@ -111,7 +111,7 @@ bool Engine::better_pushed(const Request* r) const {
 // Does the peer sleep over bodies that could be pulled, too?
 bool Engine::stalls(const Peer& p) const {
   return !p.incoming.empty() && p.port->readable.load(std::memory_order_relaxed) &&
-         Attention::asleep(p.port->attention->load(std::memory_order_seq_cst)) && !p.driver->look(p.port, !p.stalled);
+         Attention::asleep(p.port->attention->load(std::memory_order_seq_cst)) && !p.driver->look(p.port, packets_of(p));
 }
 
 bool Engine::parts_stall() const {

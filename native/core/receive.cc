@@ -7,7 +7,7 @@ namespace carillon {
 namespace {
 constexpr int kBudget = 256;  // packets of one peer before the next one's turn ...
 constexpr int kCellCost = 64;  // ... of which a part of a body in a cell counts for as many
-constexpr uint32_t kUnpublished = 32;  // messages taken one by one before their sender hears of it
+constexpr uint64_t kEnvelope = 128;  // bytes that an empty message counts for, in what its sender has not heard of
 }  // namespace
 
 bool Engine::fits(const Request* r, uint64_t bytes, uint32_t encoding) const {
@@ -30,12 +30,34 @@ void Engine::collect_returned() {
   }
 }
 
-void Engine::receive(Peer& p) {
-  for (int budget = kBudget; budget > 0 && !p.stalled; --budget) {
+// Nobody waits for a message: what is left in its ring costs no block, goes straight to the receive that will ask for it, and is
+// nothing to be woken for. A sender shall not run out of room as long as it has credit, so a crowd is taken out: at once, or where
+// JavaScript runs, which is likely to receive it next, unless an interval of the timer passes in which it receives nothing.
+bool Engine::leaves(const Peer& p) {
+  if (matcher_.first_posted() || probing_ || p.ending != Ending::none || !p.incoming.empty()) return false;
+  if (!p.driver->look(p.port, Packets::crowd)) return true;
+  if (!running_here()) return false;
+  if (!crowded_) {
+    crowded_ = true;
+    received_then_ = counters_.received;
+    start_timer();
+  }
+  return true;
+}
+
+// False: there may be more.
+bool Engine::receive(Peer& p) {
+  p.left = false;
+  for (int budget = kBudget; budget > 0; --budget) {
+    if (p.stalled) return true;
+    if (leaves(p)) {
+      p.left = any_left_ = true;
+      return true;
+    }
     const unsigned char* packet;
     uint32_t bytes;
     Peek peek = p.driver->peek(p.port, &packet, &bytes);
-    if (peek == Peek::empty) return;
+    if (peek == Peek::empty) return true;
     bool sound = peek == Peek::packet && bytes >= sizeof(PacketHeader);
     PacketHeader h = {};
     if (sound) {
@@ -60,7 +82,7 @@ void Engine::receive(Peer& p) {
     if (!sound || p.held_envelopes >= limits_.quota_envelopes + wants ||
         p.held_bytes + charge > limits_.quota_bytes + wants * charge_of(limits_.most_eager_bytes)) {
       p.ending = Ending::protocol;
-      return;
+      return true;
     }
     p.held_bytes += charge;
     ++p.held_envelopes;
@@ -69,12 +91,36 @@ void Engine::receive(Peer& p) {
       --p.held_envelopes;
       p.stalled = any_stalled_ = true;
       pull_rest(p);  // parts behind this packet would wait, too
-      return;
+      return true;
     }
     if (h.passed) want_again(p, h.passed - 1);
     last_peer_ = p.rank;
+    p.unpublished += kEnvelope + bytes;
     p.driver->release(p.port);
   }
+  return false;
+}
+
+// What was left in the rings may be for this receive, which has just been posted.
+// False: it was; it may be its thread's again.
+bool Engine::look_for(Request* r) {
+  const bool any = r->peer == any_source;
+  const uint32_t first = any ? next_left_ : static_cast<uint32_t>(r->peer), count = any ? size_ : 1;
+  sought_ = r;
+  for (uint32_t i = 0; i < count; ++i) {
+    Peer& p = peers_[(first + i) % size_];
+    if (!p.left) continue;
+    if (!receive(p) || p.ending != Ending::none) retry_ = true;
+    next_left_ = p.rank + 1;
+    if (!sought_) {
+      taken_from(p, 0);
+      return false;
+    }
+    publish(p);
+  }
+  if (any) any_left_ = false;
+  sought_ = nullptr;
+  return true;
 }
 
 // False: the pool is empty, the packet stays in its ring.
@@ -210,12 +256,14 @@ void Engine::take_block(Request* r, Block* b) {
 // this rank waits itself, makes progress, or after one interval of the timer.
 void Engine::take_waiting(Request* r, Block* b) {
   Peer* p = b->parcel ? nullptr : &peers_[b->source];
+  const uint64_t bytes = kEnvelope + b->bytes;
   take_block(r, b);
-  if (p) taken_from(*p);
+  if (p) taken_from(*p, bytes);
 }
 
-void Engine::taken_from(Peer& p) {
-  if (++p.unpublished == kUnpublished) {
+void Engine::taken_from(Peer& p, uint64_t bytes) {
+  p.unpublished += bytes;
+  if (p.unpublished >= p.publish_at) {
     retry_ = true;  // and looks, so that nobody has to ring for what has come meanwhile
     return publish(p);
   }
@@ -265,9 +313,20 @@ void Engine::match_or_post(Request* r) {
   }
   r->state = RequestState::posted;
   matcher_.post(r);
+  if (any_left_ && !look_for(r)) return;
   if (holding_peers_ > 0) want(r);
   if (deferred_) publish_deferred();
   if (any_stalled_) retry_ = true;  // what it waits for may be next in a stalled ring
+}
+
+bool Engine::receive_now(Request* r) {
+  r->at_once = true;
+  accept_submission(r);
+  r->at_once = false;
+  if (r->state != RequestState::completed) return false;
+  if (r->status == Status::ok && (r->storage == Storage::none || r->storage == Storage::in_record) && !r->parcel) return true;
+  emit(r);
+  return false;
 }
 
 // An offer that is in no list goes to a receive that is in none either. False: its sender has taken it back.
@@ -346,6 +405,7 @@ void Engine::pulled(Request* r, Pull result) {
       r->state = RequestState::incoming;
       r->pulled = 0;
       p.incoming.append(r);
+      p.left = false;
       p.driver->finish(p.port, ticket, Outcome::push);
       (result == Pull::pushed ? p.told : p.touched) = true;
       return;

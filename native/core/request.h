@@ -65,6 +65,7 @@ struct Request : Submission {
   bool is_send = false;
   bool synchronous = false;   // send: complete when matched, so never eager
   bool keeps_alive = true;    // binding: counts for its event loop
+  bool at_once = false;       // receive: its thread is in receive_now and wants no record if it completes there
   Takes takes = Takes::message;  // receive
   CompletionQueue* queue = nullptr;
   uint32_t index = 0;         // what JavaScript calls it
@@ -131,8 +132,11 @@ using QueueRequests = List<Request, &Request::by_queue>;
 
 // Layout of a completion queue's words: Queue in src/native.ts.
 namespace queue_layout {
-constexpr uint32_t capacity = 512, head = 0, tail = 16, taken = 18, records = 64, record_words = 32, inlined = 16;
+constexpr uint32_t capacity = 512, head = 0, tail = 16, taken = 18, call = 32, records = 64, record_words = 32, inlined = 16;
 }
+
+// How a request ended, as a record of record_words.
+void fill_record(uint32_t* record, const Request*);
 
 // The completion queue of one JavaScript thread: its words and records lie in a SharedArrayBuffer (Queue in
 // src/native.ts). Records and head: written by the guard's holder. Tail: written by that thread's JavaScript. Taken: set by the

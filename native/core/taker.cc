@@ -88,8 +88,9 @@ void Engine::resume(Request* r) {
 void Engine::given(Block* b) {
   Peer& p = peers_[b->source];
   credit(p, bucket_of(b->context, b->tag), 0, 1);
+  const uint64_t bytes = b->bytes;
   free_block(b);
-  taken_from(p);
+  taken_from(p, bytes);
 }
 
 void Engine::take_next(Request* stream, Request* r) {

@@ -29,6 +29,8 @@ struct Capabilities {
 };
 
 enum class Peek : uint8_t { empty, packet, broken };
+// Which packets look tells of: none; so many that the sender may soon find no room; any.
+enum class Packets : uint8_t { none, crowd, any };
 enum class Accept : uint8_t { accepted, revoked };
 // forbidden: this process may not read the peer's memory, now or ever: the body has to come in parts.
 // pushed: it shall come in parts (said by the puller, not by drivers).
@@ -77,6 +79,8 @@ struct Port {
   const std::atomic<uint32_t>* processor = nullptr;
   // Nonzero once the peer has said that it leaves.
   const std::atomic<uint32_t>* closed = nullptr;
+  // Bytes of packets that may be on their way at once, about.
+  uint64_t window = 0;
   // What the peer holds for us at most, as it said when it formatted its memory; checked by connect.
   uint64_t quota_bytes = 0, quota_envelopes = 0;
   // Leased memory; null: this driver cannot hand it over. By slot of a loan the generation that came back last: from us to
@@ -149,10 +153,10 @@ struct Driver {
   void (*finish)(Port*, Ticket, Outcome);
 
   // --- waiting -----------------------------------------------------------------------------------------------------
-  // Is there a packet (if `packets` are wanted), an outcome or a notice that was not there at the last
+  // Is there a packet (or a crowd of them, as asked for), an outcome or a notice that was not there at the last
   // peek/outcome/noticed, or something published since block? Loads sequentially consistent: pairs with the peer's
-  // publications before it looks at our attention.
-  bool (*look)(const Port*, bool packets);
+  // publications before it looks at our attention. Less than a crowd leaves its sender room for any packet.
+  bool (*look)(const Port*, Packets);
 };
 
 }  // namespace carillon

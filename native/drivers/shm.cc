@@ -334,12 +334,13 @@ Pull pull(Port* port, Ticket ticket, uint64_t remote, unsigned char* local, uint
   return *done == bytes ? Pull::complete : Pull::more;
 }
 
-bool look(const Port* port, bool packets) {
+bool look(const Port* port, Packets packets) {
   const ShmPort* p = self(port);
   const Lane* theirs = p->theirs;
   CARILLON_STEP("shm.look");
   if (p->broken) return true;
-  if (packets && (p->head_seen != p->tail || theirs->head.load(sequential) != p->tail)) return true;
+  if (packets == Packets::any && (p->head_seen != p->tail || theirs->head.load(sequential) != p->tail)) return true;
+  if (packets == Packets::crowd && theirs->head.load(sequential) - p->tail > p->no_crowd) return true;
   if (theirs->outcome_head.load(sequential) != p->outcome_tail) return true;
   if (theirs->notices.load(sequential) != p->notices_seen) return true;
   return (p->asked || p->no_room) && (theirs->tail.load(sequential) != p->tail_seen || theirs->posted.load(sequential) != p->posted_seen);
@@ -384,6 +385,10 @@ bool connect(ShmPort* port, unsigned char* own, const unsigned char* peer, size_
   port->ring_out = out + round_up(sizeof(Lane), page);
   port->ring_in = in + round_up(sizeof(Lane), page);
   port->ring_bytes = mine->ring_bytes;
+  // A packet needs at most twice its length, when it does not fit before the ring's end.
+  const uint32_t room = 2 * static_cast<uint32_t>(round_up(sizeof(Frame) + driver.capabilities.max_packet, line));
+  port->no_crowd = mine->ring_bytes / 2 >= room ? mine->ring_bytes / 2 : 0;
+  port->window = mine->ring_bytes;
   port->cell_bytes = cell_bytes(mine->ring_bytes);
   port->cells_in = peer + cells_offset(mine->size, mine->ring_bytes);
   port->cells = cells;

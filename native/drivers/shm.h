@@ -45,6 +45,7 @@ struct ShmPort : Port {
   uint64_t tail = 0, tail_published = 0;
   uint64_t head_seen = 0;  // up to here the peer's head was read and found possible
   uint32_t current = 0;  // ring bytes of the packet that peek showed
+  uint32_t no_crowd = 0; // ring bytes that may wait without being a crowd
   uint64_t posted = 0;
   bool posts_changed = false;
   uint64_t outcome_head = 0;

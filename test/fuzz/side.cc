@@ -131,7 +131,15 @@ void Side::receive(uint32_t own, int32_t source, int32_t tag, uint32_t context, 
   r.context = context;
   r.bytes = capacity;
   if (into) r.memory = o->body = static_cast<unsigned char*>(malloc(capacity));
-  engine.submit(&r, &threads[own].queue);
+  if (capacity % 2 == 0 || !engine.try_enter()) return engine.submit(&r, &threads[own].queue);
+  const bool here = engine.receive_now(&r);
+  engine.leave(&threads[own].queue);
+  if (!here) return;
+  uint32_t record[queue_layout::record_words];
+  fill_record(record, &r);
+  for (size_t i = 0; i < operations.size(); ++i)
+    if (operations[i] == o) operations.erase(operations.begin() + static_cast<long>(i--));
+  end(o, record);
 }
 
 void Side::send_to_oneself(uint32_t own, int32_t tag, uint32_t context, uint64_t bytes, bool synchronous) {

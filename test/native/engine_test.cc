@@ -114,6 +114,13 @@ static void guard() {
 
 namespace {
 struct Side {
+  explicit Side(unsigned char* peer);
+  ~Side() {
+    free(segment);
+    free(pool);
+  }
+  Side(const Side&) = delete;
+
   Engine engine;
   Peer peers[2];
   shm::ShmPort port;
@@ -127,17 +134,43 @@ struct Side {
 
 const Doorbell silent = {.name = "silent", .ring = [](const BellTarget*) {}, .escalate = [](const BellTarget*) {}};
 
-void connect(Side* s, uint32_t rank) {
-  Limits limits;
-  s->engine.init(rank, 2, s->peers, s->bins.bins, s->pool, 16 << 20, &shm::header(s->segment)->attention, &silent,
-                 {.self = s,
-                  .notify = [](void*, CompletionQueue*) {},
-                  .start_timer = [](void*) {},
-                  .more = [](void*) {},
-                  .copies = [](void*, CompletionQueue*) {}},
-                 limits);
-  s->queue.words = s->words;
+constexpr uint32_t ring_bytes = shm::ring_bytes_for(2);
+constexpr size_t segment_bytes = shm::segment_bytes(2, ring_bytes);
+
+// Rank 0, connected to the segment of a rank 1 that nobody runs: its packets are written by hand.
+Side::Side(unsigned char* peer) {
+  segment = static_cast<unsigned char*>(aligned_alloc(4096, segment_bytes));
+  pool = static_cast<unsigned char*>(aligned_alloc(64, 16 << 20));
+  memset(segment, 0, segment_bytes);
+  memset(peer, 0, segment_bytes);
+  for (uint32_t i = 0; i < 2; ++i)
+    shm::format(i == 0 ? segment : peer, i, 2, ring_bytes, Limits{}.quota_bytes, Limits{}.quota_envelopes);
+  engine.init(0, 2, peers, bins.bins, pool, 16 << 20, &shm::header(segment)->attention, &silent,
+              {.self = this,
+               .notify = [](void*, CompletionQueue*) {},
+               .start_timer = [](void*) {},
+               .more = [](void*) {},
+               .copies = [](void*, CompletionQueue*) {}},
+              Limits{});
+  queue.words = words;
+  (void)engine.try_enter();
+  shm::connect(&port, segment, peer, segment_bytes, 1, &cells);
+  engine.connect(1, &shm::driver, &port, {});
+  engine.leave(nullptr);
 }
+
+struct Receive : Request {
+  Receive(Side* s, int32_t asked) {
+    submission_kind = SubmissionKind::receive;
+    queue = &s->queue;
+    peer = any_source;
+    tag = asked;
+    bytes = UINT64_MAX;
+  }
+};
+
+unsigned char* ring_of(unsigned char* peer) { return peer + shm::page + shm::round_up(sizeof(shm::Lane), shm::page); }
+shm::Lane* lane_of(unsigned char* peer) { return reinterpret_cast<shm::Lane*>(peer + shm::page); }
 }  // namespace
 
 // ---- what is accepted as a packet ---------------------------------------------------------------------------------------
@@ -177,23 +210,12 @@ static void validation() {
       {"a packet longer than its frame", false, 0, [](PacketHeader*, uint32_t* frame) { frame[1] = frame[0]; }},
       {"a filler at the ring's start", false, 0, [](PacketHeader*, uint32_t* frame) { frame[1] = 0xffffffff; }},
   };
-  size_t bytes = shm::segment_bytes(2, shm::ring_bytes_for(2));
-  auto* peer = static_cast<unsigned char*>(aligned_alloc(4096, bytes));
+  auto* peer = static_cast<unsigned char*>(aligned_alloc(4096, segment_bytes));
   for (const Row& row : rows) {
-    auto* s = new Side;
-    s->segment = static_cast<unsigned char*>(aligned_alloc(4096, bytes));
-    s->pool = static_cast<unsigned char*>(aligned_alloc(64, 16 << 20));
-    memset(s->segment, 0, bytes);
-    memset(peer, 0, bytes);
-    for (uint32_t i = 0; i < 2; ++i)
-      shm::format(i == 0 ? s->segment : peer, i, 2, shm::ring_bytes_for(2), Limits{}.quota_bytes, Limits{}.quota_envelopes);
-    connect(s, 0);
-    (void)s->engine.try_enter();
-    shm::connect(&s->port, s->segment, peer, bytes, 1, &s->cells);
-    s->engine.connect(1, &shm::driver, &s->port, {});
-    s->engine.leave(nullptr);
-    auto* lane = reinterpret_cast<shm::Lane*>(peer + shm::page);
-    unsigned char* ring = peer + shm::page + shm::round_up(sizeof(shm::Lane), shm::page);
+    auto* s = new Side(peer);
+    unsigned char* ring = ring_of(peer);
+    Receive elsewhere(s, 9);  // else nobody waits, and the packet is left where it is
+    s->engine.submit(&elsewhere, &s->queue);
     uint32_t packet = static_cast<uint32_t>(sizeof(PacketHeader)) + row.body;
     uint32_t frame[2] = {static_cast<uint32_t>(shm::round_up(8 + packet, 64)), packet};
     uint32_t published = frame[0];
@@ -201,17 +223,81 @@ static void validation() {
     row.change(&h, frame);
     memcpy(ring, frame, sizeof frame);
     memcpy(ring + sizeof frame, &h, sizeof h);
-    lane->head.store(published);
+    lane_of(peer)->head.store(published);
     s->engine.poll(nullptr);
     bool accepted = s->engine.counters().unexpected == 1 && s->engine.peer(1).ending == Ending::none;
     bool refused = s->engine.peer(1).ending == Ending::protocol && s->engine.peer(1).ended;
     char text[128];
     snprintf(text, sizeof text, "%s %s", row.what, row.accepted ? "is accepted" : "ends the connection");
     check(row.accepted ? accepted : refused, text);
-    free(s->segment);
-    free(s->pool);
     delete s;
   }
+  free(peer);
+}
+
+// ---- what nobody waits for ----------------------------------------------------------------------------------------------
+
+static void leaving() {
+  auto* peer = static_cast<unsigned char*>(aligned_alloc(4096, segment_bytes));
+  auto* s = new Side(peer);
+  uint64_t published = 0;
+  auto publish = [&](uint32_t number) {
+    unsigned char* at = ring_of(peer) + published % ring_bytes;
+    const uint32_t frame[2] = {128, sizeof(PacketHeader) + sizeof number};
+    const PacketHeader h = {sizeof number, 0, 1, 0, 0, 1, 0, PacketKind::eager, 0, 0};
+    memcpy(at, frame, sizeof frame);
+    memcpy(at + sizeof frame, &h, sizeof h);
+    memcpy(at + sizeof frame + sizeof h, &number, sizeof number);
+    lane_of(peer)->head.store(published += frame[0]);
+  };
+  auto next = [&] {
+    Receive r(s, 1);
+    uint32_t number = 0;
+    const bool here = s->engine.try_enter() && s->engine.receive_now(&r);
+    s->engine.leave(&s->queue);
+    if (here) memcpy(&number, r.inlined, sizeof number);
+    if (r.state == RequestState::posted && s->engine.try_enter()) {
+      s->engine.cancel(&r);
+      s->engine.leave(&s->queue);
+    }
+    return number;
+  };
+  uint32_t sent = 0, got = 0;
+  publish(++sent);
+  publish(++sent);
+  s->engine.poll(nullptr);
+  check(s->engine.counters().unexpected == 0 && !s->engine.look(), "nobody waits: packets stay in their ring and wake nobody");
+  check(next() == ++got && next() == ++got && next() == 0, "a receive takes them from there");
+  check(s->words[0] == 1, "and needs no completion record for it, only the one that was cancelled");
+  while (published - 2 * 128 < ring_bytes / 2) publish(++sent);
+  s->engine.poll(nullptr);
+  check(s->engine.counters().unexpected == 0, "half a ring is no crowd");
+  publish(++sent);
+  check(s->engine.look(), "more is, and worth looking");
+  s->engine.poll(nullptr);
+  check(s->engine.counters().unexpected > 0 && !s->engine.look(), "it is taken out, as far as it is a crowd");
+  while (got < sent && next() == got + 1) ++got;
+  check(got == sent, "nothing is lost and nothing out of order");
+
+  s->engine.set_running(true);
+  const uint64_t before = s->engine.counters().unexpected;
+  for (uint32_t i = 0; i < ring_bytes / 128; ++i) publish(++sent);
+  s->engine.poll(nullptr);
+  check(s->engine.counters().unexpected == before, "JavaScript that runs is given time to receive a crowd");
+  auto interval = [&] {
+    (void)s->engine.try_enter();
+    s->engine.timer_fired();
+    s->engine.leave(nullptr);
+    s->engine.poll(nullptr);
+  };
+  check(next() == ++got, "it does");
+  interval();
+  check(s->engine.counters().unexpected == before, "as long as it does");
+  interval();
+  check(s->engine.counters().unexpected > before, "but not for ever: its sender shall have room");
+  while (got < sent && next() == got + 1) ++got;
+  check(got == sent, "in order again");
+  delete s;
   free(peer);
 }
 
@@ -225,6 +311,7 @@ int main(int count, char** arguments) {
     test_matching();
     test_pool();
     validation();
+    leaving();
   }
   guard();
   printf("%d passed, %d failed\n", passed, failed);

@@ -134,8 +134,21 @@ void receive(Thread& t, int source, int tag, uint32_t context, uint64_t capacity
   }
   if (into && capacity > 0) q.memory = o->body = static_cast<unsigned char*>(malloc(capacity));
   ++t.outstanding_receives;
-  t.process->engine->submit(&q, t.queue);
+  Engine& engine = *t.process->engine;
+  if (takes != Takes::message || !world->random.chance(500) || !engine.try_enter()) {
+    engine.submit(&q, t.queue);
+    return after_leave(t);
+  }
+  const bool here = engine.receive_now(&q);
+  engine.leave(t.queue);
   after_leave(t);
+  if (!here) return;
+  uint32_t record[queue_layout::record_words];
+  fill_record(record, &q);
+  drain(t);  // what was completed before it comes first
+  t.operations[q.index] = nullptr;
+  t.free_indices.push_back(q.index);
+  consume(t, o, record);
 }
 
 void random_receive(Thread& t) {
