@@ -2,10 +2,7 @@
 // Not responsible for their processes and output (src/launcher) nor for the world itself (world.ts).
 import { inspect } from "node:util";
 import { CarillonError } from "./errors.js";
-import { Job } from "./launcher/job.js";
-import { inheritedOptions } from "./launcher/node-words.js";
 import type { RankEnd } from "./launcher/rank-process.js";
-import { resolveScript } from "./launcher/script.js";
 import { native } from "./native.js";
 import { environmentOf, type Settings, settingsAmong, settingsFrom } from "./settings.js";
 import { joinAs, type World } from "./world.js";
@@ -34,6 +31,8 @@ export interface LaunchOptions extends Settings {
  */
 export async function launch(options: LaunchOptions): Promise<World> {
   check(options);
+  options = { ...options }; // the caller may change its own meanwhile
+  const { inheritedOptions, Job, resolveScript } = await import("./launcher/index.js");
   const { size, args = [], execArgv = inheritedOptions(process.execArgv) } = options;
   const script = resolveScript(options.script, true);
   if (native().joined()) {

@@ -2,7 +2,6 @@
 // Responsible for the shape of what native/binding exports and for saying clearly why it cannot be loaded; not for the
 // idiom (World, Request, Message) built on it. Arguments are validated by the callers: native code asserts only.
 
-import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { CarillonError } from "./errors.js";
@@ -286,22 +285,22 @@ function load(): NativeBinding {
     );
   }
   const path = prebuildPath("carillon.node");
-  if (!existsSync(path)) {
-    throw new CarillonError(
-      "ERR_CARILLON_NATIVE_MISSING",
-      `no native addon for linux-${process.arch} in this package (looked for ${path}); in a checkout, \`npm ci && npm run build\` builds it`,
-    );
-  }
   try {
     return createRequire(import.meta.url)(path) as NativeBinding;
   } catch (cause) {
-    const disabled = (cause as NodeJS.ErrnoException).code === "ERR_DLOPEN_DISABLED";
-    throw new CarillonError(
-      "ERR_CARILLON_NATIVE_MISSING",
-      disabled
-        ? "this process may not load native addons: start node with --allow-addons"
-        : `the native addon cannot be loaded: ${(cause as Error).message}`,
-      { cause },
-    );
+    throw new CarillonError("ERR_CARILLON_NATIVE_MISSING", whyNotLoaded(cause as NodeJS.ErrnoException, path), {
+      cause,
+    });
+  }
+}
+
+function whyNotLoaded({ code, message }: NodeJS.ErrnoException, path: string): string {
+  switch (code) {
+    case "MODULE_NOT_FOUND":
+      return `no native addon for linux-${process.arch} in this package (looked for ${path}); in a checkout, \`npm ci && npm run build\` builds it`;
+    case "ERR_DLOPEN_DISABLED":
+      return "this process may not load native addons: start node with --allow-addons";
+    default:
+      return `the native addon cannot be loaded: ${message}`;
   }
 }

@@ -1,7 +1,7 @@
 // Lists of views to receive into: filled in order, with what was sent and nothing else.
 import { describe, expect, test } from "vitest";
-import { ScatterList } from "../dist/src/scatter.js";
-import { contentsOf, encode } from "../dist/src/value.js";
+import { ScatterList } from "../src/scatter.js";
+import { contentsOf, encode } from "../src/value.js";
 import { plays, shares } from "./support/ranks.js";
 
 const PROGRAM = "scatter.mjs";

@@ -1,7 +1,6 @@
 // What a thread of a ComputePool runs: each task goes to the user's module, imported in this thread with its first task.
 // Responsible for finding the function and for errors that arrive as they were thrown; not for threads, queues and
 // cancelling (Piscina, src/pool.ts), nor for joining the world: the user's module does that, if it wants to.
-import { CarillonError } from "../src/errors.js";
 
 /** A task on its way to a thread. */
 export interface TaskEnvelope {
@@ -42,5 +41,7 @@ async function find(module: string, name: string): Promise<(task: unknown) => un
   const exports = await import(module);
   // An export may be a promise of the function. What a CommonJS module exports may be visible through its default only.
   for (const found of [await exports[name], exports.default?.[name]]) if (typeof found === "function") return found;
+  // Not before: most threads need nothing of Carillon.
+  const { CarillonError } = await import("../src/errors.js");
   throw new CarillonError("ERR_CARILLON_INVALID_ARGUMENT", `${module} exports no function ${JSON.stringify(name)}`);
 }

@@ -1,0 +1,52 @@
+// Builds the package's JavaScript from src and workers: one file with what every rank needs, and beside it what only some do. A
+// rank pays 0.1 MiB for each module it loads (docs/architecture.md), and entry points that share a file share its state.
+// Not responsible for types and declarations, nor for examples and bench: `tsc -b` is.
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "rolldown";
+
+const root = dirname(fileURLToPath(import.meta.url));
+const dist = join(root, "dist");
+
+removeOld();
+await build({
+  cwd: root,
+  input: {
+    "src/index": "src/index.ts",
+    "src/pool": "src/pool.ts",
+    "src/cli/main": "src/cli/main.ts",
+    "workers/task": "workers/task.ts",
+    // For tests and bench, which open hubs by themselves.
+    "src/native": "src/native.ts",
+  },
+  external: ["cac", "piscina"],
+  platform: "node",
+  tsconfig: "src/tsconfig.json",
+  logLevel: "warn",
+  output: {
+    dir: dist,
+    format: "es",
+    // Not minified, so that stack traces name lines and functions. What comments tell users is in the declarations.
+    comments: { jsdoc: false },
+    sourcemap: true,
+    chunkFileNames: "src/[name].js",
+    codeSplitting: {
+      // The pool needs `script` without the rest of the launcher.
+      groups: [
+        { name: "core", test: /\/src\/(?!cli\/|launcher\/|pool\.ts)/ },
+        { name: "script", test: /\/src\/launcher\/script\.ts/ },
+        { name: "job", test: /\/src\/launcher\// },
+      ],
+    },
+  },
+});
+
+/** What an earlier build left would be published, and a second copy of a module has a state of its own. */
+function removeOld() {
+  for (const folder of ["src", "workers"].map((name) => join(dist, name)).filter(existsSync)) {
+    for (const file of readdirSync(folder, { recursive: true })) {
+      if (/\.js(\.map)?$/.test(file)) rmSync(join(folder, file));
+    }
+  }
+}
