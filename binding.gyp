@@ -26,6 +26,7 @@
       "dependencies": ["engine"],
       "sources": [
         "native/binding/addon.cc",
+        "native/binding/bells.cc",
         "native/binding/environment.cc",
         "native/binding/handover.cc",
         "native/binding/hub_object.cc",
@@ -44,6 +45,7 @@
         "native/bootstrap/client.cc",
         "native/bootstrap/hub.cc",
         "native/bootstrap/segment.cc",
+        "native/doorbell/handler.cc",
         "native/drivers/copy.cc",
         "native/leases/leases.cc",
         "native/leases/memory.cc"

@@ -12,4 +12,7 @@
 #include "core/send.cc"
 #include "core/taker.cc"
 #include "doorbell/eventfd.cc"
+#include "doorbell/futex.cc"
+#include "doorbell/poll.cc"
+#include "doorbell/signal.cc"
 #include "drivers/shm.cc"

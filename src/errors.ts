@@ -36,6 +36,8 @@ export type CarillonErrorCode =
   | "ERR_CARILLON_RANK_TAKEN"
   /** The world could not form; the message says why. */
   | "ERR_CARILLON_JOIN_FAILED"
+  /** The doorbell that was asked for by name does not work here; the message says why. */
+  | "ERR_CARILLON_DOORBELL_UNAVAILABLE"
   /** The only peer that could complete the request has left. */
   | "ERR_CARILLON_PEER_CLOSED"
   /** The only peer that could complete the request has died. */

@@ -20,5 +20,5 @@ export {
 } from "./options.js";
 export type { Combine, ReduceOperation, ReduceOperator, ReducibleArray } from "./reduction.js";
 export { Request, type RequestState } from "./request.js";
-export type { Rendezvous, Settings, Wait } from "./settings.js";
+export type { Doorbell, Interrupts, Rendezvous, Settings, Wait } from "./settings.js";
 export { type JoinOptions, World } from "./world.js";

@@ -54,7 +54,6 @@ export async function launch(options: LaunchOptions): Promise<World> {
     firstRank: 1,
     words: () => [process.execPath, ...execArgv, script, ...args],
     environment: { ...process.env, ...environmentOf(options), ...options.env },
-    wait: options.wait,
     label: options.label ?? false,
     groups: false,
     stdout: process.stdout,

@@ -194,7 +194,7 @@ export interface NativeBinding {
   waitAdaptively(adaptive: boolean): void;
   /**
    * Starts joining (address "" for a world of one, or when this process has joined already). Returns a
-   * request index whose completion says how it went, or FAILED - refusal. The last three are the process's when it
+   * request index whose completion says how it went, or FAILED - refusal. The settings are the process's when it
    * has not joined yet: see Settings in settings.ts.
    */
   join(
@@ -204,7 +204,11 @@ export interface NativeBinding {
     maxUnexpectedBytes: number,
     eagerBytes: number,
     readsPeers: boolean,
+    doorbell: string,
+    interruptsProgress: boolean,
   ): number;
+  /** The kind of doorbell by which this process's rank is rung, or null before it has joined. */
+  doorbell(): string | null;
   /** Rank and size of the world this process has joined or is joining, or null. */
   joined(): { rank: number; size: number } | null;
   /** Whether this process has left a launched world: it cannot come back. */

@@ -11,6 +11,15 @@ export type Wait = "adaptive" | "block";
  */
 export type Rendezvous = "auto" | "read" | "ring";
 
+/**
+ * How other ranks make this one look: "eventfd" wakes a thread that sleeps; "signal" and "uintr" also interrupt one that runs, and the handler
+ * makes the progress; "poll" never sleeps and "futex" has a thread of its own, to compare. "auto": the best that works here (docs/doorbells.md).
+ */
+export type Doorbell = "auto" | "poll" | "eventfd" | "futex" | "signal" | "uintr" | "uintr-simulated";
+
+/** Where the handler of an interrupt doorbell runs: on the thread that computes in JavaScript, or on the progress thread. */
+export type Interrupts = "javascript" | "progress";
+
 export interface Settings {
   /** Default "adaptive". Of this thread. Environment: CARILLON_WAIT (`carillon run --wait`). */
   wait?: Wait;
@@ -26,6 +35,10 @@ export interface Settings {
   eagerBytes?: number;
   /** Default "auto". Environment: CARILLON_RENDEZVOUS. */
   rendezvous?: Rendezvous;
+  /** Default "auto". Environment: CARILLON_DOORBELL (`carillon run --doorbell`). Ranks may differ. */
+  doorbell?: Doorbell;
+  /** Default "javascript". Environment: CARILLON_INTERRUPTS. */
+  interrupts?: Interrupts;
 }
 
 const VARIABLES = {
@@ -33,7 +46,11 @@ const VARIABLES = {
   maxUnexpectedBytes: "CARILLON_MAX_UNEXPECTED_BYTES",
   eagerBytes: "CARILLON_EAGER_BYTES",
   rendezvous: "CARILLON_RENDEZVOUS",
+  doorbell: "CARILLON_DOORBELL",
+  interrupts: "CARILLON_INTERRUPTS",
 } as const;
+
+export const DOORBELLS = ["auto", "poll", "eventfd", "futex", "signal", "uintr", "uintr-simulated"] as const;
 
 /**
  * Every setting, from the options, else the environment, else the default. `caller` begins messages about options.
@@ -45,6 +62,8 @@ export function settingsFrom(options: Settings, caller = ""): Required<Settings>
     maxUnexpectedBytes: bytes(options, caller, "maxUnexpectedBytes", 2 ** 20, 2 ** 34, 2 ** 26),
     eagerBytes: bytes(options, caller, "eagerBytes", 0, 16_000, 16_000),
     rendezvous: word(options, caller, "rendezvous", ["auto", "read", "ring"]),
+    doorbell: word(options, caller, "doorbell", DOORBELLS),
+    interrupts: word(options, caller, "interrupts", ["javascript", "progress"]),
   };
 }
 
@@ -59,16 +78,18 @@ export function environmentOf(options: Settings): Record<string, string> {
 
 /** The settings among other options. */
 export function settingsAmong(options: Settings): Settings {
-  const { wait, maxUnexpectedBytes, eagerBytes, rendezvous } = options;
+  const { wait, maxUnexpectedBytes, eagerBytes, rendezvous, doorbell, interrupts } = options;
   return {
     ...(wait !== undefined && { wait }),
     ...(maxUnexpectedBytes !== undefined && { maxUnexpectedBytes }),
     ...(eagerBytes !== undefined && { eagerBytes }),
     ...(rendezvous !== undefined && { rendezvous }),
+    ...(doorbell !== undefined && { doorbell }),
+    ...(interrupts !== undefined && { interrupts }),
   };
 }
 
-function word<const K extends "wait" | "rendezvous", W extends string>(
+function word<const K extends "wait" | "rendezvous" | "doorbell" | "interrupts", W extends string>(
   options: Settings,
   caller: string,
   name: K,

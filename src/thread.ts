@@ -89,8 +89,17 @@ export class Thread implements RequestOwner {
   /** Resolves when the world has formed; rejects with a JoinRefused. */
   join(address: string, rank: number, size: number, settings: Required<Settings>): Promise<void> {
     const request = new Request<void>({ name: "join", peer: rank, tag: -1 });
-    const { maxUnexpectedBytes, eagerBytes, rendezvous } = settings;
-    const index = this.#native.join(address, rank, size, maxUnexpectedBytes, eagerBytes, rendezvous !== "ring");
+    const { maxUnexpectedBytes, eagerBytes, rendezvous, doorbell, interrupts } = settings;
+    const index = this.#native.join(
+      address,
+      rank,
+      size,
+      maxUnexpectedBytes,
+      eagerBytes,
+      rendezvous !== "ring",
+      doorbell,
+      interrupts === "progress",
+    );
     if (index < 0) {
       const refused: JoinRefused = { refusal: FAILED - index, rank, code: 0, signal: 0 };
       return request.fail(refused);

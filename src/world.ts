@@ -48,6 +48,7 @@ let construct: (thread: Thread, meeting: Meeting, onLeft: (() => void) | undefin
 
 export class World extends Communicator {
   readonly #onLeft: (() => void) | undefined;
+  readonly #doorbell = native().doorbell() ?? "";
   #closing: Promise<void> | undefined;
 
   private constructor(thread: Thread, { rank, size }: Meeting, onLeft: (() => void) | undefined) {
@@ -64,11 +65,16 @@ export class World extends Communicator {
    * launcher: a world of one. In a worker thread: another handle on the same rank.
    *
    * Rejects with ERR_CARILLON_ALREADY_JOINED, _ENVIRONMENT, _RANK_TAKEN, _JOIN_FAILED, _CLOSED (this process has left its world),
-   * _INVALID_ARGUMENT, _UNSUPPORTED_PLATFORM or _NATIVE_MISSING.
+   * _INVALID_ARGUMENT, _DOORBELL_UNAVAILABLE, _UNSUPPORTED_PLATFORM or _NATIVE_MISSING.
    */
   static async join(options: JoinOptions = {}): Promise<World> {
     const existing = native().joined();
     return joinAs({ ...(existing ? { address: "", ...existing } : meetingFromEnvironment()), ...options });
+  }
+
+  /** How other ranks make this one look: "eventfd", "signal", … (see Settings.doorbell). */
+  get doorbell(): string {
+    return this.#doorbell;
   }
 
   /** Whether this thread has closed the world. */
@@ -165,6 +171,7 @@ export async function joinAs(options: JoinAsOptions): Promise<World> {
   if (binding.left()) {
     throw new CarillonError("ERR_CARILLON_CLOSED", "this process has left its world and cannot join it again");
   }
+  if (!binding.joined()) checkDoorbell(settings.doorbell);
   occupied = true;
   try {
     thread ??= new Thread();
@@ -177,6 +184,17 @@ export async function joinAs(options: JoinAsOptions): Promise<World> {
   }
   hasJoined = true;
   return construct(thread, { address, rank, size }, onLeft);
+}
+
+/** @throws CarillonError ERR_CARILLON_DOORBELL_UNAVAILABLE */
+function checkDoorbell(name: Required<Settings>["doorbell"]): void {
+  if (name === "auto" || name === "eventfd") return;
+  const { available, detail } = native()
+    .doorbells()
+    .find((each) => each.name === name) ?? { available: false, detail: "this version does not have it" };
+  if (available) return;
+  const message = `the doorbell ${JSON.stringify(name)} does not work here: ${detail}; \`carillon info\` shows which do`;
+  throw new CarillonError("ERR_CARILLON_DOORBELL_UNAVAILABLE", message);
 }
 
 function meetingFromEnvironment(): Meeting {

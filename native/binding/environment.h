@@ -87,6 +87,7 @@ void watch_bell(Environment*);          // this loop takes part in the rank's be
 void after_leave(Environment*);         // copies what is short, hands on what is long
 bool bring_records(Environment*);       // frees what was drained, fills the room; are there records?
 uint64_t now_ns();
+void say_running(Environment*, bool runs);  // JavaScript runs on this thread; or (before a poll) it may sleep
 
 // A word of the queue's shared memory: Queue in src/native.ts.
 inline std::atomic<uint32_t>& queue_word(Environment* e, uint32_t index) {

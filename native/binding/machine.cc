@@ -16,6 +16,7 @@
 #endif
 
 #include "../bootstrap/segment.h"
+#include "bells.h"
 #include "../leases/memory.h"
 #include "operations.h"
 
@@ -52,8 +53,12 @@ Napi::Value doorbells(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Napi::Array rows = Napi::Array::New(env);
   uint32_t i = 0;
-  rows[i++] = row(env, "eventfd", true, "one eventfd a process; the kernel wakes one thread that really sleeps");
-  for (const char* name : {"poll", "futex", "signal"}) rows[i++] = row(env, name, false, "not in this version");
+  for (BellKind kind : every_bell) {
+    if (!doorbell_of(kind)) continue;
+    std::string detail;
+    const std::string problem = bell_problem(kind, &detail);
+    rows[i++] = row(env, doorbell_of(kind)->name, problem.empty(), problem.empty() ? detail : problem);
+  }
   rows[i++] = row(env, "uintr", false, user_interrupts());
   return rows;
 }

@@ -160,7 +160,7 @@ napi_value send(napi_env env, napi_callback_info info) {
   if (call.peer == static_cast<int32_t>(e->rank->rank))
     return send_to_oneself(e, call.tag, call.context, call.encoding, call.flags, parts, count, bytes, pages);
 
-  e->rank->engine.set_running(e->adaptive);
+  say_running(e, true);
   publish_processor(e->rank);
   if (!(call.flags & synchronous) && bytes <= engine.limits().eager_bytes && engine.try_enter()) {
     Status failure = Status::ok;
@@ -259,7 +259,7 @@ napi_value recv(napi_env env, napi_callback_info info) {
     return fail(env, r ? "recv: nothing held" : "out of memory");
   }
   r->is_send = false;
-  e->rank->engine.set_running(e->adaptive);
+  say_running(e, true);
   if (call.flags & next) {
     Request* taker = request_at(e, call.held);
     r->takes = Takes::held;

@@ -28,8 +28,8 @@ napi_value wait_adaptively(napi_env env, napi_callback_info info) {
 }
 
 napi_value join(napi_env env, napi_callback_info info) {
-  napi_value a[6];
-  char address[128];
+  napi_value a[8];
+  char address[128], bell[32];
   size_t length;
   uint32_t rank, size;
   int64_t unexpected;
@@ -40,7 +40,9 @@ napi_value join(napi_env env, napi_callback_info info) {
       napi_get_value_uint32(env, a[1], &rank) != napi_ok || napi_get_value_uint32(env, a[2], &size) != napi_ok ||
       napi_get_value_int64(env, a[3], &unexpected) != napi_ok || unexpected < 0 ||
       napi_get_value_uint32(env, a[4], &settings.eager_bytes) != napi_ok || settings.eager_bytes > Limits{}.most_eager_bytes ||
-      napi_get_value_bool(env, a[5], &settings.reads_peers) != napi_ok)
+      napi_get_value_bool(env, a[5], &settings.reads_peers) != napi_ok || 
+      napi_get_value_string_utf8(env, a[6], bell, sizeof bell, &length) != napi_ok || !bell_named(bell, &settings.bell) ||
+      napi_get_value_bool(env, a[7], &settings.interrupts_progress) != napi_ok)
     return fail(env, "join");
   settings.max_unexpected_bytes = static_cast<uint64_t>(unexpected);
   bootstrap::Refusal refusal = bootstrap::Refusal::none;
@@ -85,6 +87,15 @@ napi_value joined(napi_env env, napi_callback_info) {
   napi_set_named_property(env, result, "rank", value);
   napi_create_uint32(env, rank->size, &value);
   napi_set_named_property(env, result, "size", value);
+  return result;
+}
+
+// How this process's rank is rung, or null.
+napi_value doorbell(napi_env env, napi_callback_info) {
+  napi_value result;
+  Rank* rank = current_rank();
+  if (rank) napi_create_string_utf8(env, doorbell_of(rank->bells.kind)->name, NAPI_AUTO_LENGTH, &result);
+  else napi_get_null(env, &result);
   return result;
 }
 
@@ -160,6 +171,7 @@ napi_value stats(napi_env env, napi_callback_info) {
   if (!e || !e->rank) return result;
   const Counters& c = e->rank->engine.counters();
   reap(e);
+  const Interrupts reached = interrupts();
   const leases::Counts l = e->rank->leases->counts();
   const struct {
     const char* name;
@@ -168,6 +180,8 @@ napi_value stats(napi_env env, napi_callback_info) {
       {"eagerSent", c.eager_sent},   {"offersSent", c.offers_sent},       {"bytesSent", c.bytes_sent},
       {"localSent", c.local_sent},   {"received", c.received},            {"bytesReceived", c.bytes_received},
       {"pushed", c.pushed},          {"rings", c.rings},            {"ringsSaved", c.rings_saved},
+      {"interrupts", c.interrupts},  {"handlerRuns", reached.all},        {"handlerRunsOnMainThread", reached.main_thread},
+      {"handled", c.handled},
       {"escalations", c.escalations}, {"unexpected", c.unexpected},
       {"queued", c.queued},          {"waitsWon", e->waits_won},          {"waitsLost", e->waits_lost},
       {"wakes", e->wakes},           {"outstanding", e->outstanding},
@@ -189,7 +203,7 @@ napi_value stats(napi_env env, napi_callback_info) {
 
 void define_operations(napi_env env, napi_value exports) {
   define(env, exports,
-         {{"attach", attach}, {"waitAdaptively", wait_adaptively}, {"join", join}, {"joined", joined}, {"left", left},
+         {{"attach", attach}, {"waitAdaptively", wait_adaptively}, {"join", join}, {"joined", joined}, {"doorbell", doorbell}, {"left", left},
           {"reference", reference}, {"referenceAll", reference_all}, {"leave", leave}, {"goodbye", goodbye},
           {"abandon", abandon}, {"stats", stats}, {"claimCollectives", claim_collectives}, {"abort", abort_job}});
   napi_value most;

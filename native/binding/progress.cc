@@ -15,6 +15,7 @@
 #include "rank.h"
 #include "stages.h"
 #include "scatter.h"
+#include "../core/relax.h"
 #include "../doorbell/system_call.h"
 
 namespace carillon {
@@ -46,10 +47,11 @@ void connect_peers(Rank* r) {
     port->process = d.process;
     port->copy = copy_from_process;
     port->reads.store(r->settings.reads_peers, std::memory_order_relaxed);
-    bool bells = bootstrap::is_eventfd(d.bell) && bootstrap::is_eventfd(d.escalation);
-    if (r->mapped[i] && bells && shm::connect(port, r->segment.base, r->mapped[i], r->mapped_bytes[i], i, &r->cells)) {
+    BellTarget& bell = r->peers[i].bell;
+    if (r->mapped[i] && shm::connect(port, r->segment.base, r->mapped[i], r->mapped_bytes[i], i, &r->cells) &&
+        target_of(d, shm::header(r->mapped[i])->bell, shm::header(r->mapped[i])->signal, &bell)) {
       r->leases->connect(i, d.process, port);
-      r->engine.connect(i, &shm::driver, port, {d.bell, d.escalation});
+      r->engine.connect(i, &shm::driver, port, bell);
     } else {
       r->engine.refuse_peer(i);
     }
@@ -158,12 +160,39 @@ class OffProcessor {
   bool moved_ = false;
 };
 
+// Interrupts that are configured to be handled here go on to here.
+void hear_interrupts(Rank* r) {
+  if (!r->bells.interrupts || !r->bells.on_progress_thread || r->bells.signal == 0) return;
+  sigset_t ours;
+  sigemptyset(&ours);
+  sigaddset(&ours, r->bells.signal);
+  pthread_sigmask(SIG_UNBLOCK, &ours, nullptr);
+  forward_interrupts(gettid());
+}
+
+// The poll doorbell: looks at the rings for a while. For how long epoll may wait then: not at all.
+int look_on(Rank* r) {
+  constexpr int kLooks = 64;
+  for (int i = 0; i < kLooks && !r->stop.load(std::memory_order_relaxed); ++i) {
+    if (r->engine.try_enter()) {
+      r->engine.step(nullptr);
+      r->engine.leave(nullptr);
+    }
+    for (int j = 0; j < 8; ++j) relax();
+  }
+  sched_yield();  // to whom it shares its processor with, if any
+  return 0;
+}
+
 void* run(void* argument) {
   auto* r = static_cast<Rank*>(argument);
   ask_for_short_slice();
+  hear_interrupts(r);
+  const bool polls = r->bells.kind == BellKind::poll;
+  r->engine.set_polled(polls);
   while (!r->stop.load(std::memory_order_acquire)) {
     epoll_event events[8];
-    int count = epoll_wait(r->epoll, events, 8, -1);
+    int count = epoll_wait(r->epoll, events, 8, polls ? look_on(r) : -1);
     for (int i = 0; i < count; ++i) {
       switch (events[i].data.u32) {
         case bell:  // edge-triggered, like its entries in the loops: every ring wakes once, nobody reads it
@@ -188,6 +217,8 @@ void* run(void* argument) {
       if (parts == 2) off.emplace(r->header()->processor.load(std::memory_order_relaxed) - 1);
     }
   }
+  r->engine.set_polled(false);
+  r->engine.poll(nullptr);
   return nullptr;
 }
 

@@ -80,9 +80,12 @@ void destroy(Rank* r) {
     close_descriptor(d.segment);
     close_descriptor(d.bell);
     close_descriptor(d.escalation);
+    close_descriptor(d.interrupt);
     close_descriptor(d.process);
+    if (r->peers) forget_target(&r->peers[i].bell);
     if (r->mapped && r->mapped[i]) munmap(const_cast<unsigned char*>(r->mapped[i]), r->mapped_bytes[i]);
   }
+  close_bells(r);
   if (r->segment.base) munmap(r->segment.base, r->segment.bytes);
   close_descriptor(r->segment.descriptor);
   close_descriptor(r->bell);
@@ -129,7 +132,7 @@ Rank* create(const char* address, uint32_t rank, uint32_t size, const Settings& 
   r->descriptors = make_array<bootstrap::PeerDescriptors>(size);
   r->mapped = make_array<const unsigned char*>(size);
   r->mapped_bytes = make_array<size_t>(size);
-  for (uint32_t i = 0; r->descriptors && i < size; ++i) r->descriptors[i] = {0, -1, -1, -1, -1};
+  for (uint32_t i = 0; r->descriptors && i < size; ++i) r->descriptors[i] = {0, -1, -1, -1, -1, -1};
   Limits limits = limits_for(size, settings);
   // Reserved for all that the quotas allow, touched only as far as it is used.
   uint64_t allowed = limits.quota_bytes + wants * charge_of(limits.most_eager_bytes) + Pool::smallest * (limits.quota_envelopes + wants);
@@ -142,21 +145,24 @@ Rank* create(const char* address, uint32_t rank, uint32_t size, const Settings& 
   r->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
   r->epoll = epoll_create1(EPOLL_CLOEXEC);
   bool sound = r->segment.base && r->peers && r->ports && r->descriptors && r->mapped && r->mapped_bytes && r->pool &&
-               r->bins.memory && r->bell >= 0 && r->escalation >= 0 && r->nudge >= 0 && r->timer >= 0 && r->epoll >= 0;
+               r->bins.memory && r->bell >= 0 && r->escalation >= 0 && r->nudge >= 0 && r->timer >= 0 && r->epoll >= 0 && open_bells(r);
   if (!sound) {
     destroy(r);
     return nullptr;
   }
   shm::format(r->segment.base, rank, size, shm::ring_bytes_for(size), limits.quota_bytes, limits.quota_envelopes);
+  r->header()->bell = static_cast<uint32_t>(r->bells.kind);
+  r->header()->signal = r->bells.signal;
   r->leases = leases::Leases::open(size, r->header()->region);
   if (!r->leases) {
     destroy(r);
     return nullptr;
   }
-  r->engine.init(rank, size, r->peers, r->bins, r->pool, r->pool_bytes, &r->header()->attention, &eventfd_doorbell,
+  r->engine.init(rank, size, r->peers, r->bins, r->pool, r->pool_bytes, &r->header()->attention,
                  {.self = r, .notify = notify, .start_timer = start_timer, .more = more, .copies = copies}, limits);
   if (*address) {
-    r->client = bootstrap::client_open(address, rank, size, r->segment.descriptor, r->bell, r->escalation, refusal);
+    const int interrupt = r->bells.interrupt >= 0 ? r->bells.interrupt : r->bell;
+    r->client = bootstrap::client_open(address, rank, size, r->segment.descriptor, r->bell, r->escalation, interrupt, refusal);
     if (!r->client) {
       destroy(r);
       return nullptr;
@@ -165,7 +171,8 @@ Rank* create(const char* address, uint32_t rank, uint32_t size, const Settings& 
   } else {
     r->state.store(Rank::State::joined);
   }
-  if (!start_progress(r)) {
+  if (!start_bells(r) || !start_progress(r)) {
+    stop_bells(r);
     destroy(r);
     *refusal = bootstrap::Refusal::protocol;
     return nullptr;
@@ -217,6 +224,7 @@ void release_rank(Rank* r) {
   if (r->handles == 0) {
     bool launched = r->client != nullptr && r->state.load() == Rank::State::joined;
     if (r->state.load() == Rank::State::joined) say_goodbye(r);
+    stop_bells(r);
     stop_progress(r);
     r->engine.drop_parcels(free_parcel);
     current.store(nullptr, std::memory_order_release);

@@ -13,6 +13,7 @@
 #include "../core/engine.h"
 #include "../drivers/shm.h"
 #include "../leases/leases.h"
+#include "bells.h"
 
 namespace carillon {
 
@@ -21,6 +22,8 @@ struct Settings {
   uint64_t max_unexpected_bytes = 64 << 20;  // bodies that wait here, of all peers together
   uint32_t eager_bytes = 16000;
   bool reads_peers = true;                   // false: large bodies come in packets
+  BellKind bell = BellKind::eventfd;         // how this process is rung
+  bool interrupts_progress = false;          // interrupt doorbells reach the progress thread, not JavaScript
 };
 
 struct Rank {
@@ -47,6 +50,7 @@ struct Rank {
   bootstrap::Client* client = nullptr;
   leases::Leases* leases = nullptr;  // outlives the rank while JavaScript holds leased memory
 
+  Bells bells;
   int bell = -1, escalation = -1, nudge = -1, timer = -1, epoll = -1;
   pthread_t thread = {};
   bool thread_runs = false;

@@ -47,7 +47,7 @@ void call_drain(Environment* e) {
   for (int turn = 0; turn < 4 && !e->ending && bring_records(e); ++turn) {
     e->conversing = e->talked = true;
     e->streams = queue_word(e, queue_layout::taken).load(std::memory_order_relaxed) != 0;
-    e->rank->engine.set_running(e->adaptive);
+    say_running(e, true);
     show_records(e);
     napi_handle_scope scope;
     if (napi_open_handle_scope(e->env, &scope) != napi_ok) return;
@@ -154,7 +154,7 @@ bool look_for_a_while(Environment* e, uint64_t deadline) {
       }
     }
   }
-  engine.set_running(has_records(e));
+  say_running(e, has_records(e));
   engine.leave(&e->queue);
   copy_bodies(e, kIdleCopy);
   return won || moved != moved_before || has_records(e);
@@ -196,9 +196,9 @@ void adaptive_wait(Environment* e) {
 
 // If the loop is going to block, JavaScript runs no more, and whoever has something shall ring. Else it was perhaps not rung: look.
 void before_poll(Environment* e) {
-  for (int turn = 0; e->rank && !e->ending && e->rank->engine.running(); ++turn) {
+  for (int turn = 0; e->rank && !e->ending && (e->rank->engine.running() || e->rank->engine.interruptible()); ++turn) {
     const bool blocks = uv_backend_timeout(e->loop) != 0;
-    if (blocks) e->rank->engine.set_running(false);
+    if (blocks) say_running(e, false);
     e->rank->engine.poll(&e->queue);
     after_leave(e);
     if (turn == kTurns) {  // the loop's other callbacks first
@@ -341,6 +341,12 @@ void watch_bell(Environment* e) {
   uv_poll_start(e->bell, UV_READABLE, on_bell);
   uv_unref(reinterpret_cast<uv_handle_t*>(e->bell));
   e->bell_place = Environment::BellPlace::asked;
+}
+
+void say_running(Environment* e, bool runs) {
+  Engine& engine = e->rank->engine;
+  engine.set_running(runs && e->adaptive);
+  if (e->rank->bells.interrupts) engine.set_interruptible(runs);
 }
 
 void after_leave(Environment* e) { copy_bodies(e, kShortCopy); }

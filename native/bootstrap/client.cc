@@ -81,7 +81,7 @@ struct Client {
   Known known[max_ranks] = {};
 
   static Event event(EventKind kind, uint32_t rank = 0) {
-    return Event{kind, rank, Refusal::none, 0, 0, PeerDescriptors{0, -1, -1, -1, -1}};
+    return Event{kind, rank, Refusal::none, 0, 0, PeerDescriptors{0, -1, -1, -1, -1, -1}};
   }
 
   // Hanging up here lets the hub know, while the descriptor stays the caller's until client_close.
@@ -105,7 +105,7 @@ struct Client {
     known[message.rank] = Known::here;
     ++peers;
     Event introduced = event(EventKind::peer, message.rank);
-    introduced.peer = PeerDescriptors{message.code, passed.take(0), passed.take(1), passed.take(2), passed.take(3)};
+    introduced.peer = PeerDescriptors{message.code, passed.take(0), passed.take(1), passed.take(2), passed.take(3), passed.take(4)};
     return introduced;
   }
 
@@ -145,7 +145,7 @@ struct Client {
   }
 };
 
-Client* client_open(const char* address, uint32_t rank, uint32_t size, int segment, int bell, int escalation,
+Client* client_open(const char* address, uint32_t rank, uint32_t size, int segment, int bell, int escalation, int interrupt,
                     Refusal* refusal) {
   if (size == 0 || size > max_ranks || rank >= size) {
     *refusal = Refusal::bad_rank;
@@ -161,7 +161,7 @@ Client* client_open(const char* address, uint32_t rank, uint32_t size, int segme
     hello.kind = Kind::hello;
     hello.rank = rank;
     hello.value = size;
-    *refusal = say_hello(socket, hello, {segment, bell, escalation});
+    *refusal = say_hello(socket, hello, {segment, bell, escalation, interrupt});
   }
   if (*refusal == Refusal::none) {
     client = new (std::nothrow) Client{socket, rank, size};
@@ -204,6 +204,18 @@ void client_abort(Client* client, int32_t code) {
 void client_close(Client* client) {
   close(client->socket);
   delete client;
+}
+
+bool is_thread_of(int descriptor, int32_t pid) {
+  char path[64], line[128];
+  snprintf(path, sizeof path, "/proc/self/fdinfo/%d", descriptor);
+  FILE* file = fopen(path, "re");
+  int thread = -1;
+  while (file && thread <= 0 && fgets(line, sizeof line, file)) sscanf(line, "Pid: %d", &thread);
+  if (file) fclose(file);
+  if (thread <= 0) return false;
+  snprintf(path, sizeof path, "/proc/%d/task/%d", pid, thread);
+  return access(path, F_OK) == 0;
 }
 
 bool is_eventfd(int descriptor) {

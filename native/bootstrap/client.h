@@ -30,6 +30,7 @@ struct PeerDescriptors {
   int segment;      // memfd, sealed (segment.h)
   int bell;         // eventfd
   int escalation;   // eventfd
+  int interrupt;    // what its kind of doorbell needs besides (an eventfd where that is nothing)
   int process;      // pidfd
 };
 
@@ -57,7 +58,7 @@ struct Client;
 // Connects and says hello with copies of the descriptors (the caller keeps its own). On failure returns nullptr and
 // sets *refusal. Checks that the hub belongs to the same user. Waits a few seconds at most, and only for a hub whose
 // process does not run.
-Client* client_open(const char* address, uint32_t rank, uint32_t size, int segment, int bell, int escalation,
+Client* client_open(const char* address, uint32_t rank, uint32_t size, int segment, int bell, int escalation, int interrupt,
                     Refusal* refusal);
 int client_descriptor(const Client*);       // non-blocking socket, for epoll
 
@@ -67,6 +68,8 @@ Event client_next(Client*);
 
 // Whether a descriptor another process handed over is an eventfd: what else it might be could block its writer.
 bool is_eventfd(int descriptor);
+// Whether it is a pidfd of a thread of this process, which lives: signals sent through it reach nobody else.
+bool is_thread_of(int descriptor, int32_t pid);
 // This rank leaves properly; best effort, never blocks. May be called from another thread than client_next.
 void client_goodbye(Client*);
 // Asks the hub to end every other rank with this exit code; best effort, never blocks, any thread.

@@ -81,7 +81,7 @@ Hub::~Hub() {
 
 bool Hub::open() {
   rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < rlim_t{roster.size} * 5 + 32) {
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < rlim_t{roster.size} * 6 + 32) {
     errno = EMFILE;
     return false;
   }

@@ -33,7 +33,7 @@ struct Rank {
   uint32_t next_peer = 0;
   uint32_t next_departure = 0;
   int32_t pid = 0;
-  int shared[hello_descriptors] = {-1, -1, -1};  // in the order of the hello
+  int shared[hello_descriptors] = {-1, -1, -1, -1};  // in the order of the hello
   int process = -1;
 };
 
@@ -163,7 +163,7 @@ class Roster {
     message.kind = Kind::peer;
     message.rank = rank;
     message.code = peer.pid;
-    const int descriptors[peer_descriptors] = {peer.shared[0], peer.shared[1], peer.shared[2], peer.process};
+    const int descriptors[peer_descriptors] = {peer.shared[0], peer.shared[1], peer.shared[2], peer.shared[3], peer.process};
     return send_message(socket, message, descriptors, peer_descriptors);
   }
 

@@ -15,10 +15,11 @@
 namespace carillon::bootstrap {
 
 constexpr uint32_t wire_magic = 0x4c524143;  // "CARL"
-constexpr uint16_t wire_version = 1;
-constexpr uint32_t hello_descriptors = 3;    // segment, bell, escalation
-constexpr uint32_t peer_descriptors = 4;     // the same and the pidfd
-constexpr uint32_t most_descriptors = peer_descriptors;
+constexpr uint16_t wire_version = 2;
+constexpr uint32_t hello_descriptors = 4;    // segment, bell, escalation, interrupt
+constexpr uint32_t peer_descriptors = 5;     // the same and the pidfd
+constexpr uint32_t most_descriptors = 6;     // even, as the kernel rounds up the room for them
+static_assert(most_descriptors >= peer_descriptors);
 
 enum class Kind : uint16_t {
   hello = 1,    // rank → hub: rank, value = size, with hello_descriptors

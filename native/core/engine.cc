@@ -13,8 +13,7 @@ constexpr int kPatience = 250, kImpatient = 8;
 }
 
 void Engine::init(uint32_t rank, uint32_t size, Peer* peers, const Matcher::Bins& bins, unsigned char* pool,
-                  size_t pool_bytes, std::atomic<uint64_t>* attention, const Doorbell* doorbell,
-                  const Platform& platform, const Limits& limits) {
+                  size_t pool_bytes, std::atomic<uint64_t>* attention, const Platform& platform, const Limits& limits) {
   rank_ = rank;
   size_ = size;
   peers_ = peers;
@@ -27,7 +26,6 @@ void Engine::init(uint32_t rank, uint32_t size, Peer* peers, const Matcher::Bins
   matcher_.init(bins);
   pool_.init(pool, pool_bytes);
   attention_.bind(attention);
-  doorbell_ = doorbell;
   platform_ = platform;
   limits_ = limits;
   attention_.arm();
@@ -66,21 +64,29 @@ void Engine::leave_to_copy(CompletionQueue* own) {
 
 void Engine::leave(CompletionQueue* own) {
   if (own && !pulls_.empty()) return leave_to_copy(own);
+  leave_after(own, kRounds);
+}
+
+void Engine::leave_after(CompletionQueue* own, int rounds) {
+  const bool handler = handler_;
   if (!own) take_over();  // else its thread looks at the rings next, or copies
   for (int round = 0;; ++round) {
     settle(own);
-    if (attention_.awake() || retry_) {
+    if ((attention_.awake() || retry_) && !polled_.load(std::memory_order_seq_cst)) {
       // Arm, then look once more: a sender that published before it saw us armed is seen here.
-      attention_.arm(running_.load(std::memory_order_seq_cst) && handles_ <= 1);
+      const bool runs = interruptible_.load(std::memory_order_seq_cst);
+      attention_.arm(running_.load(std::memory_order_seq_cst) && handles_ <= 1, runs);
       if (look()) {
-        if (round < kRounds) {
+        if (round < rounds) {
           progress();
           continue;
         }
         platform_.more(platform_.self);
       }
     }
+    handler_ = false;
     if (guard_.try_leave()) return;
+    handler_ = handler;
     guard_.take_pending();
     progress();
   }
@@ -102,6 +108,15 @@ void Engine::poll(CompletionQueue* own) {
   if (!guard_.try_enter() && !guard_.enter_or_leave_pending()) return;
   progress();
   leave(own);
+}
+
+void Engine::interrupted() {
+  running_.store(false, std::memory_order_relaxed);  // it computes: from now on ring at once
+  if (!guard_.try_enter() && !guard_.enter_or_leave_pending()) return;
+  ++counters_.handled;
+  handler_ = true;
+  progress();
+  leave_after(nullptr, 0);
 }
 
 void Engine::step(CompletionQueue* own, bool rings) {
@@ -166,7 +181,8 @@ void Engine::progress() {
     bool drained = outcomes(p);
     if (p.ending == Ending::none) {
       if (p.lines) flush(p);
-      if (!p.pushes.empty()) push(p);
+      if (!p.pushes.empty() && handler_) platform_.more(platform_.self);
+      else if (!p.pushes.empty()) push(p);
     } else if (drained) {
       abandon(p);
     }
@@ -208,6 +224,7 @@ bool Engine::owes_ring(Peer& p) {
   if (!Attention::asleep(attention) || epoch == p.rung_epoch || (!touched && epoch != due)) return false;
   p.due_epoch = epoch;
   p.due_now = now || (p.due_now && epoch == due);
+  p.due_runs = Attention::runs(attention);
   if (p.due_now || !Attention::lingers(attention)) return true;
   // A rank whose JavaScript runs looks before it sleeps. A ring for what can wait that long would only disturb it, and costs more than
   // an eager packet. The timer rings if it does not look for a whole interval.
@@ -254,7 +271,7 @@ void Engine::ring(Peer& p) {
   // no ring: we look once more before we leave (measured on one core: 8.4 -> 7 µs a round trip).
   attention_.wake(lingers_.load(std::memory_order_relaxed));
   CARILLON_STEP("engine.ring");
-  doorbell_->ring(&p.bell);
+  if (p.bell.how->ring(&p.bell, p.due_runs)) ++counters_.interrupts;
   start_timer();
 }
 
@@ -287,7 +304,7 @@ void Engine::timer_fired() {
     p.escalated_epoch = p.rung_epoch;
     ++counters_.escalations;
     CARILLON_STEP("engine.escalate");
-    doorbell_->escalate(&p.bell);
+    p.bell.how->escalate(&p.bell);
   }
   ++tick_;
   if (again) start_timer();

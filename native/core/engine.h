@@ -75,6 +75,7 @@ struct Peer {
   bool ended = false;        // and that has happened
   uint64_t due_epoch = 0;    // it was asleep, in this epoch, when something was published for it; 0: nothing is owed
   bool due_now = false;      // more than what can wait
+  bool due_runs = false;     // it ran, and may be interrupted
   uint8_t impatient = 0;     // rings to go without waiting for it to return
   uint64_t rung_epoch = 0, rung_tick = 0, escalated_epoch = 0;
 };
@@ -106,7 +107,8 @@ struct Counters {
   uint64_t pushed = 0;  // bodies sent in parts, of the offers
   uint64_t bodies = 0;  // taken, of peers' offers
   uint64_t bytes_pushed = 0, bytes_parted = 0;  // of bodies, sent and received in parts
-  uint64_t rings = 0, rings_saved = 0, escalations = 0, unexpected = 0, queued = 0;
+  uint64_t rings = 0, rings_saved = 0, interrupts = 0, escalations = 0, unexpected = 0, queued = 0;
+  uint64_t handled = 0;  // interrupts in which progress was made here, and not left to who was making it
 };
 
 // What an eager body is charged against the quota: the block that holds it at the receiver.
@@ -123,7 +125,7 @@ class Engine {
  public:
   // ---- before the first thread enters ----
   void init(uint32_t rank, uint32_t size, Peer* peers, const Matcher::Bins& bins, unsigned char* pool, size_t pool_bytes,
-            std::atomic<uint64_t>* attention, const Doorbell* doorbell, const Platform& platform, const Limits& limits);
+            std::atomic<uint64_t>* attention, const Platform& platform, const Limits& limits);
 
   // ---- any thread ----
   bool try_enter();                 // true: the caller must leave. What others submitted has been done.
@@ -135,6 +137,8 @@ class Engine {
   void submit(Submission*, CompletionQueue* own);
   // Looks at everything; or has the holder do it.
   void poll(CompletionQueue* own);
+  // The same in an interrupt handler, whatever that interrupted, for a bounded time: the progress thread does the rest.
+  void interrupted();
 
   // ---- holder of the guard only ----
   void connect(uint32_t rank, const Driver*, Port*, const BellTarget&);
@@ -185,6 +189,11 @@ class Engine {
   // A thread of this rank looks for a while before it sleeps.
   void set_lingering(bool lingers) { lingers_.store(lingers, std::memory_order_relaxed); }
   bool running() const { return running_.load(std::memory_order_relaxed); }
+  // A thread of this rank runs JavaScript and may be interrupted; or (said before a poll) may sleep.
+  void set_interruptible(bool runs) { interruptible_.store(runs, std::memory_order_seq_cst); }
+  bool interruptible() const { return interruptible_.load(std::memory_order_relaxed); }
+  // Somebody looks all the time: this rank is never asleep. Or no more, which is said before a poll.
+  void set_polled(bool polled) { polled_.store(polled, std::memory_order_seq_cst); }
   // Adaptive wait: progress, notify, stay. `rings`: and ring; else that waits for the next such step, or until the holder leaves: a
   // peer that looks again by itself meanwhile would only be disturbed.
   void step(CompletionQueue* own, bool rings = true);
@@ -218,6 +227,7 @@ class Engine {
   // engine.cc
   void run_submissions();
   void progress();
+  void leave_after(CompletionQueue* own, int rounds);
   void settle(CompletionQueue* own, bool rings = true);
   bool owes_ring(Peer&);
   bool returns(Peer&);
@@ -324,7 +334,7 @@ class Engine {
 
   uint32_t rank_ = 0, size_ = 1, last_peer_ = 0;
   uint32_t ended_ = 0, handles_ = 1;
-  std::atomic<bool> running_{false}, lingers_{false};
+  std::atomic<bool> running_{false}, lingers_{false}, interruptible_{false}, polled_{false};
   uint32_t holding_peers_ = 0;  // peers whose messages wait there for credit
   bool any_lost_ = false;
   bool retry_ = false;   // look at the stalled again: blocks became free, or a receive came that may need none
@@ -332,6 +342,7 @@ class Engine {
   bool any_left_ = false;
   bool crowded_ = false;   // a ring was left crowded, when so many had been received:
   uint64_t received_then_ = 0;
+  bool handler_ = false;   // progress runs in an interrupt handler: a little at a time
   bool probing_ = false;   // somebody looks for a message without posting a receive
   uint32_t next_left_ = 0; // whose turn it is to be looked at for a receive from any source
   Request* sought_ = nullptr;  // by look_for, while it is posted
@@ -343,7 +354,6 @@ class Engine {
   Pool pool_;
   RequestList pulls_;
   Attention attention_;
-  const Doorbell* doorbell_ = nullptr;
   Platform platform_;
   Limits limits_;
   Counters counters_;

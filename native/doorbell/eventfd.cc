@@ -5,10 +5,24 @@
 
 namespace carillon {
 
-const Doorbell eventfd_doorbell = {
-    .name = "eventfd",
-    .ring = [](const BellTarget* target) { signal_descriptor(target->bell); },
-    .escalate = [](const BellTarget* target) { signal_descriptor(target->escalation); },
-};
+namespace {
+bool ring_bell(const BellTarget* target, bool) {
+  signal_descriptor(target->bell);
+  return false;
+}
+void escalate(const BellTarget* target) { signal_descriptor(target->escalation); }
+}  // namespace
+
+const Doorbell eventfd_doorbell = {.name = "eventfd", .ring = ring_bell, .escalate = escalate};
+
+const Doorbell* doorbell_of(BellKind kind) {
+  switch (kind) {
+    case BellKind::eventfd: return &eventfd_doorbell;
+    case BellKind::poll: return &poll_doorbell;
+    case BellKind::futex: return &futex_doorbell;
+    case BellKind::signal: return &signal_doorbell;
+    default: return nullptr;
+  }
+}
 
 }  // namespace carillon

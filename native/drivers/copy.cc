@@ -26,8 +26,10 @@ CopyResult copy_from_process(int pid, int process, uint64_t remote, unsigned cha
   }
   // After the copy: if the peer is still alive, the pid was its own all the time.
   pollfd life = {process, POLLIN, 0};
-  if (poll(&life, 1, 0) != 0) return CopyResult::lost;
-  return result;
+  int ended = -1;
+  do ended = poll(&life, 1, 0);
+  while (ended < 0 && errno == EINTR);  // a signal, which may be our own doorbell
+  return ended != 0 ? CopyResult::lost : result;
 }
 
 }  // namespace carillon

@@ -11,7 +11,7 @@
 namespace carillon::shm {
 
 constexpr uint64_t magic = 0x314e4f4c4c495241;  // "ARILLON1"
-constexpr uint32_t layout_version = 3;
+constexpr uint32_t layout_version = 4;
 constexpr size_t page = 4096;
 constexpr uint32_t slots = 256;     // offers open to one peer
 constexpr uint32_t outcomes = 1024;  // at most three a slot: push, the end, and see accept() in shm.cc
@@ -22,6 +22,8 @@ struct Header {
   uint64_t magic;
   uint32_t version, rank, size, ring_bytes;
   uint64_t quota_bytes, quota_envelopes;        // what each peer may have waiting here
+  uint32_t bell;                                // how it is rung: a BellKind, which only who rings it understands
+  int32_t signal;                               // which one interrupts it, if any
   alignas(64) std::atomic<uint64_t> attention;
   alignas(64) std::atomic<uint32_t> closed;     // 1: this rank has said goodbye
   alignas(64) std::atomic<uint32_t> processor;  // where this rank last sent from

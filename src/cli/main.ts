@@ -4,6 +4,7 @@
 import { cac } from "cac";
 import { CarillonError } from "../errors.js";
 import { WordsError } from "../launcher/node-words.js";
+import { DOORBELLS } from "../settings.js";
 import { info, version } from "./info.js";
 import { run } from "./run.js";
 
@@ -35,6 +36,7 @@ function dispatch(words: string[]): number {
     .usage("run -n N [options] [node options] script [args]\n  $ carillon run -n N [options] -- command [args]")
     .option("-n <N>", "How many ranks to start")
     .option("--wait <how>", "How an event loop waits: adaptive (looks for a moment before it sleeps) or block")
+    .option("--doorbell <kind>", `How ranks are rung: ${DOORBELLS.join(", ")} (see carillon info)`)
     .option("--label", "Begin every line of output with its rank: [2] …")
     .example("  $ carillon run -n 4 app.js")
     .example("  $ carillon run -n 2 --wait block --inspect --import tsx app.ts --size 100")

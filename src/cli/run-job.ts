@@ -1,9 +1,11 @@
 // `carillon run`, once its words are understood: starts the job, passes signals on, ends everyone when one fails, and
 // finds the exit code. Not responsible for processes and their output (src/launcher).
+
 import { constants } from "node:os";
 import { Job, type Terminal } from "../launcher/job.js";
 import type { RankEnd } from "../launcher/rank-process.js";
 import type { NativeHub } from "../native.js";
+import { environmentOf } from "../settings.js";
 import type { RunWords } from "./run-words.js";
 
 /** How long ranks may take to end after a signal that asks them to. */
@@ -46,7 +48,10 @@ class JobControl {
       firstRank: 0,
       words: run.words,
       environment: process.env,
-      wait: run.wait,
+      settings: environmentOf({
+        ...(run.wait && { wait: run.wait }),
+        ...(run.doorbell && { doorbell: run.doorbell }),
+      }),
       label: run.label,
       groups: true,
       terminal,

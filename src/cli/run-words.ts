@@ -1,10 +1,13 @@
 // The words after `carillon run`: our own options, node's options, then a script or command whose words are its own.
 // Parsed by hand, because a general parser cannot leave the script's words alone. Starts nothing.
+
 import { hasHooks, inspectPort, needsNoScript, takeOption, WordsError } from "../launcher/node-words.js";
+import { DOORBELLS, type Doorbell } from "../settings.js";
 
 export interface RunWords {
   readonly size: number;
   readonly wait: "adaptive" | "block" | undefined;
+  readonly doorbell: Doorbell | undefined;
   readonly label: boolean;
   /** The script, to be checked before anything starts; undefined for a command or for what node runs by itself. */
   readonly script: string | undefined;
@@ -27,18 +30,20 @@ export function parseRunWords(
 ): RunWords | "help" {
   let size: number | undefined;
   let wait: RunWords["wait"];
+  let doorbell: RunWords["doorbell"];
   let label = false;
   const options: string[] = [];
   let rest = words;
   while (rest[0] !== undefined) {
     const [word, next] = rest as [string, ...string[]];
     if (word === "-h" || word === "--help") return "help";
-    const own = /^(?:(-n)=?(.*)|(--wait)(?:=(.*))?)$/s.exec(word);
+    const own = /^(?:(-n)=?(.*)|(--wait|--doorbell)(?:=(.*))?)$/s.exec(word);
     if (own) {
       const inline = own[1] ? own[2] || undefined : own[4];
       const value = inline ?? next;
       if (own[1]) size = parseSize(value, maxRanks());
-      else wait = parseWait(value);
+      else if (own[3] === "--wait") wait = parseWait(value);
+      else doorbell = parseDoorbell(value);
       rest = rest.slice(inline === undefined ? 2 : 1);
     } else if (word === "--label") {
       label = true;
@@ -51,7 +56,7 @@ export function parseRunWords(
     }
   }
   if (size === undefined) throw new WordsError("how many ranks? Say -n N");
-  const common = { size, wait, label };
+  const common = { size, wait, doorbell, label };
   if (rest[0] === "--") return { ...common, ...parseCommand(options, rest.slice(1)) };
   return { ...common, ...parseScript(options, rest, size, nodeOptions) };
 }
@@ -90,4 +95,10 @@ function parseWait(value: string | undefined): "adaptive" | "block" {
   if (value === "adaptive" || value === "block") return value;
   const found = value === undefined ? "but nothing follows it" : `not ${JSON.stringify(value)}`;
   throw new WordsError(`--wait takes adaptive or block, ${found}`);
+}
+
+function parseDoorbell(value: string | undefined): Doorbell {
+  if ((DOORBELLS as readonly (string | undefined)[]).includes(value)) return value as Doorbell;
+  const found = value === undefined ? "but nothing follows it" : `not ${JSON.stringify(value)}`;
+  throw new WordsError(`--doorbell takes ${DOORBELLS.join(", ")}, ${found}`);
 }

@@ -7,18 +7,18 @@ export interface RankIdentity {
   readonly size: number;
   /** The hub's address. */
   readonly address: string;
-  readonly wait?: "adaptive" | "block" | undefined;
+  /** Settings that it finds as variables: CARILLON_WAIT, … */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 export function rankEnvironment(identity: RankIdentity, base: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const environment: NodeJS.ProcessEnv = {
+  return {
     ...base,
+    ...identity.settings,
     CARILLON_RANK: String(identity.rank),
     CARILLON_SIZE: String(identity.size),
     CARILLON_JOB: identity.address,
   };
-  if (identity.wait !== undefined) environment.CARILLON_WAIT = identity.wait;
-  return environment;
 }
 
 /** A rank writes into a pipe; where that pipe ends in a terminal with colours, it should use them all the same. */

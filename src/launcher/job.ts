@@ -33,7 +33,8 @@ export interface JobOptions {
   /** The command line of a rank. */
   words(rank: number): readonly string[];
   readonly environment: NodeJS.ProcessEnv;
-  readonly wait?: "adaptive" | "block" | undefined;
+  /** What `carillon run` was told of settings, as variables. */
+  readonly settings?: Readonly<Record<string, string>>;
   readonly label: boolean;
   /** Each rank in a process group of its own. */
   readonly groups: boolean;
@@ -155,13 +156,13 @@ export class Job {
   }
 
   #start(rank: number): void {
-    const { hub, size, wait, environment, words, groups, label, stdout } = this.#options;
+    const { hub, size, settings = {}, environment, words, groups, label, stdout } = this.#options;
     const terminal = rank === 0 ? this.#options.terminal : undefined;
     const base = terminal?.stdout ? environment : { ...environment, ...colourEnvironment(stdout, environment) };
     const started = new RankProcess({
       rank,
       words: words(rank),
-      environment: rankEnvironment({ rank, size, address: hub.address, wait }, base),
+      environment: rankEnvironment({ rank, size, address: hub.address, settings }, base),
       stdio: [
         terminal?.stdin ? "inherit" : "ignore",
         terminal?.stdout ? "inherit" : "pipe",

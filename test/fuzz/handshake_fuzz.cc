@@ -133,7 +133,7 @@ void take_descriptors(const PeerDescriptors& peer) {
     munmap(const_cast<unsigned char*>(base), bytes);
   }
   is_eventfd(peer.bell);
-  for (const int descriptor : {peer.segment, peer.bell, peer.escalation, peer.process}) {
+  for (const int descriptor : {peer.segment, peer.bell, peer.escalation, peer.interrupt, peer.process}) {
     REQUIRE(descriptor >= 0, "a descriptor that is none");
     close(descriptor);
   }
@@ -150,7 +150,7 @@ struct Member {
     Refusal refusal = Refusal::none;
     rank = as;
     size = of;
-    client = client_open(address, as, of, stock().segment.descriptor, stock().bell, stock().bell, &refusal);
+    client = client_open(address, as, of, stock().segment.descriptor, stock().bell, stock().bell, stock().bell, &refusal);
     REQUIRE(client != nullptr || refusal != Refusal::none, "no reason");
     return client != nullptr;
   }

@@ -7,7 +7,7 @@
 namespace fuzz {
 
 const Doorbell silent_doorbell = {
-    .name = "silent", .ring = [](const BellTarget*) {}, .escalate = [](const BellTarget*) {}};
+    .name = "silent", .ring = [](const BellTarget*, bool) { return false; }, .escalate = [](const BellTarget*) {}};
 
 namespace {
 
@@ -59,7 +59,7 @@ void Side::build(uint32_t number, const Limits& limits, uint32_t ring_bytes, siz
                              .more = never,
                              .copies = [](void*, CompletionQueue*) {}};
   engine.set_lingering(true);
-  engine.init(rank, world_size, peers, {bins, Matcher::least_bins}, pool, pool_bytes, &shm::header(segment)->attention, &silent_doorbell, platform,
+  engine.init(rank, world_size, peers, {bins, Matcher::least_bins}, pool, pool_bytes, &shm::header(segment)->attention, platform,
               limits);
 }
 
@@ -68,7 +68,7 @@ void Side::connect(uint32_t peer, const unsigned char* theirs, size_t bytes, shm
   ports[peer].copy = copy;
   enter();
   REQUIRE(shm::connect(&ports[peer], segment, theirs, bytes, peer, &cells), "a segment is connected");
-  engine.connect(peer, &shm::driver, &ports[peer], {});
+  engine.connect(peer, &shm::driver, &ports[peer], {.how = &silent_doorbell});
   engine.leave(nullptr);
 }
 

@@ -61,14 +61,14 @@ inline void rubbish() {
     other_kind.kind = static_cast<Kind>(4711);
     struct { Message message; char more = 0; } longer{hello};
     CHECK(answer_to(address, "x", 1, 0) == Refusal::protocol, "one byte");
-    CHECK(answer_to(address, large.data(), large.size(), 3) == Refusal::protocol, "64 KiB of rubbish");
-    CHECK(answer_to(address, "", 0, 3) == Refusal::none, "empty packet with descriptors");
-    CHECK(answer_to(address, &hello, sizeof hello - 1, 3) == Refusal::protocol, "hello cut short");
-    CHECK(answer_to(address, &longer, sizeof longer, 3) == Refusal::protocol, "hello too long");
-    CHECK(answer_to(address, &other_kind, sizeof hello, 3) == Refusal::protocol, "unknown kind");
-    CHECK(answer_to(address, &other_version, sizeof hello, 3) == Refusal::wrong_version, "another version");
+    CHECK(answer_to(address, large.data(), large.size(), 4) == Refusal::protocol, "64 KiB of rubbish");
+    CHECK(answer_to(address, "", 0, 4) == Refusal::none, "empty packet with descriptors");
+    CHECK(answer_to(address, &hello, sizeof hello - 1, 4) == Refusal::protocol, "hello cut short");
+    CHECK(answer_to(address, &longer, sizeof longer, 4) == Refusal::protocol, "hello too long");
+    CHECK(answer_to(address, &other_kind, sizeof hello, 4) == Refusal::protocol, "unknown kind");
+    CHECK(answer_to(address, &other_version, sizeof hello, 4) == Refusal::wrong_version, "another version");
     CHECK(answer_to(address, &other_version, 9, 0) == Refusal::wrong_version, "another version, another size");
-    for (const int count : {0, 1, 2, 4, 5, 20, 64})
+    for (const int count : {0, 1, 2, 3, 5, 6, 20, 64})
       CHECK(answer_to(address, &hello, sizeof hello, count) == Refusal::protocol, "hello with another number of descriptors");
     std::vector<int> silent;  // more than the hub holds: the oldest go, nobody else suffers
     for (int i = 0; i < 300; ++i) silent.push_back(connect_raw(address));
@@ -85,7 +85,7 @@ inline void out_of_turn() {
   Job job(2);
   const Resources own(0);
   Refusal refusal = Refusal::none;
-  Client* client = client_open(job.address(), 0, 2, own.segment.descriptor, own.bell, own.escalation, &refusal);
+  Client* client = client_open(job.address(), 0, 2, own.segment.descriptor, own.bell, own.escalation, own.bell, &refusal);
   CHECK(client != nullptr && job.start(1), "both say hello");
   job.members[0].tell(Order::join);
   CHECK(peer_is_right(next_event(client)) && next_event(client).kind == EventKind::joined, "both join");
@@ -96,7 +96,7 @@ inline void out_of_turn() {
   client_close(client);
 
   Job waiting(2);
-  client = client_open(waiting.address(), 0, 2, own.segment.descriptor, own.bell, own.escalation, &refusal);
+  client = client_open(waiting.address(), 0, 2, own.segment.descriptor, own.bell, own.escalation, own.bell, &refusal);
   send(client_descriptor(client), "rubbish", 7, MSG_NOSIGNAL);
   const Event event = next_event(client);
   CHECK(event.kind == EventKind::refused && event.refusal == Refusal::protocol, "rubbish while waiting: refused");
@@ -118,14 +118,14 @@ inline void rubbish_from_hub() {
   newer.version = wire_version + 1;
   const size_t whole = sizeof(Message);
   const Case cases[] = {
-      {"peer with too few descriptors", make(Kind::peer, 1, 0, 1), 3, whole, Refusal::protocol},
+      {"peer with too few descriptors", make(Kind::peer, 1, 0, 1), 4, whole, Refusal::protocol},
       {"peer with too many descriptors", make(Kind::peer, 1, 0, 1), 9, whole, Refusal::protocol},
-      {"peer that is itself", make(Kind::peer, 0, 0, 1), 4, whole, Refusal::protocol},
-      {"peer outside the job", make(Kind::peer, 2, 0, 1), 4, whole, Refusal::protocol},
-      {"peer without a process", make(Kind::peer, 1, 0, 0), 4, whole, Refusal::protocol},
+      {"peer that is itself", make(Kind::peer, 0, 0, 1), 5, whole, Refusal::protocol},
+      {"peer outside the job", make(Kind::peer, 2, 0, 1), 5, whole, Refusal::protocol},
+      {"peer without a process", make(Kind::peer, 1, 0, 0), 5, whole, Refusal::protocol},
       {"joined before the peers", make(Kind::joined, 0, 2, 0), 0, whole, Refusal::protocol},
       {"departure before joined", make(Kind::lost, 1, 0, 0), 0, whole, Refusal::protocol},
-      {"hello from the hub", make(Kind::hello, 1, 2, 0), 3, whole, Refusal::protocol},
+      {"hello from the hub", make(Kind::hello, 1, 2, 0), 4, whole, Refusal::protocol},
       {"unknown refusal", make(Kind::refused, 1, 4711, 0), 0, whole, Refusal::protocol},
       {"refusal", make(Kind::refused, 1, static_cast<uint32_t>(Refusal::rank_taken), 0), 0, whole, Refusal::rank_taken},
       {"packet cut short", make(Kind::joined, 0, 2, 0), 0, whole - 3, Refusal::protocol},
@@ -141,7 +141,7 @@ inline void rubbish_from_hub() {
   if (bind(listener, reinterpret_cast<sockaddr*>(&name), length) != 0 || listen(listener, 1) != 0) abort();
   for (const Case& each : cases) {
     Refusal refusal = Refusal::none;
-    Client* client = client_open(address, 0, 2, own.segment.descriptor, own.bell, own.escalation, &refusal);
+    Client* client = client_open(address, 0, 2, own.segment.descriptor, own.bell, own.escalation, own.bell, &refusal);
     const int socket = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
     send_raw(socket, &each.message, each.length, own.bell, each.descriptors);
     close(socket);

@@ -100,10 +100,10 @@ inline bool peer_is_right(const Event& event) {
   bool right = sealed && bytes == segment_bytes && rank == event.rank && pid_of(peer.process) == peer.pid;
   const uint64_t one = 1;
   for (const int bell : {peer.bell, peer.escalation}) right = right && write(bell, &one, sizeof one) == sizeof one;
-  for (const int descriptor : {peer.segment, peer.bell, peer.escalation, peer.process})
+  for (const int descriptor : {peer.segment, peer.bell, peer.escalation, peer.interrupt, peer.process})
     right = right && (fcntl(descriptor, F_GETFD) & FD_CLOEXEC) != 0;
   if (base != nullptr) munmap(const_cast<unsigned char*>(base), bytes);
-  for (const int descriptor : {peer.segment, peer.bell, peer.escalation, peer.process}) close(descriptor);
+  for (const int descriptor : {peer.segment, peer.bell, peer.escalation, peer.interrupt, peer.process}) close(descriptor);
   return right;
 }
 
@@ -131,7 +131,7 @@ inline void live(int control, const char* address, uint32_t rank, uint32_t size)
   Client* client = nullptr;
   {
     const Resources own(rank);
-    client = client_open(address, rank, size, own.segment.descriptor, own.bell, own.escalation, &refusal);
+    client = client_open(address, rank, size, own.segment.descriptor, own.bell, own.escalation, own.bell, &refusal);
     Report first;
     first.what = Report::opened;
     first.refusal = refusal;

@@ -12,7 +12,7 @@ using namespace test;
 static Refusal refusal_at(const char* address, uint32_t rank, uint32_t size) {
   const Resources own(rank);
   Refusal refusal = Refusal::none;
-  Client* client = client_open(address, rank, size, own.segment.descriptor, own.bell, own.escalation, &refusal);
+  Client* client = client_open(address, rank, size, own.segment.descriptor, own.bell, own.escalation, own.bell, &refusal);
   if (client == nullptr) return refusal;
   const Event event = next_event(client);
   client_close(client);
@@ -110,7 +110,7 @@ static void ended_before_joining() {
     Refusal refusal;
     job.members.push_back(Process{});
     Process brief = Process::start([&](int control) {
-      client_open(job.address(), 1, 3, own.segment.descriptor, own.bell, own.escalation, &refusal);
+      client_open(job.address(), 1, 3, own.segment.descriptor, own.bell, own.escalation, own.bell, &refusal);
       report(control, Report{});
     });
     brief.hear();
@@ -179,7 +179,7 @@ static void hub_dies() {
   if (recv(launcher.control, address, sizeof address - 1, 0) <= 0) abort();
   const Resources own(0);
   Refusal refusal;
-  Client* client = client_open(address, 0, 1, own.segment.descriptor, own.bell, own.escalation, &refusal);
+  Client* client = client_open(address, 0, 1, own.segment.descriptor, own.bell, own.escalation, own.bell, &refusal);
   CHECK(client != nullptr && next_event(client).kind == EventKind::joined, "a world of one joins at once");
   launcher.kill_hard();
   launcher.end();
@@ -226,12 +226,12 @@ static void few_descriptors() {
     const Resources own(0);
     Refusal refusal;
     std::vector<int> used;
-    Client* client = client_open(job.address(), 0, 2, own.segment.descriptor, own.bell, own.escalation, &refusal);
+    Client* client = client_open(job.address(), 0, 2, own.segment.descriptor, own.bell, own.escalation, own.bell, &refusal);
     CHECK(refusal_at(job.address(), 0, 2) == Refusal::rank_taken, "rank 0 is taken");
     for (int copy; (copy = fcntl(0, F_DUPFD_CLOEXEC, 0)) >= 0;) used.push_back(copy);
     for (int i = 0; i < 3 && !used.empty(); ++i) close(used.back()), used.pop_back();
     Refusal second;
-    Client* other = client_open(job.address(), 1, 2, own.segment.descriptor, own.bell, own.escalation, &second);
+    Client* other = client_open(job.address(), 1, 2, own.segment.descriptor, own.bell, own.escalation, own.bell, &second);
     for (const int copy : used) close(copy);
     // Which of the two ran out first is open; what counts is that nobody hangs and nothing is taken for something else.
     bool told = false;

@@ -132,7 +132,7 @@ struct Side {
   uint32_t words[queue_layout::records + queue_layout::capacity * queue_layout::record_words] = {};
 };
 
-const Doorbell silent = {.name = "silent", .ring = [](const BellTarget*) {}, .escalate = [](const BellTarget*) {}};
+const Doorbell silent = {.name = "silent", .ring = [](const BellTarget*, bool) { return false; }, .escalate = [](const BellTarget*) {}};
 
 constexpr uint32_t ring_bytes = shm::ring_bytes_for(2);
 constexpr size_t segment_bytes = shm::segment_bytes(2, ring_bytes);
@@ -145,7 +145,7 @@ Side::Side(unsigned char* peer) {
   memset(peer, 0, segment_bytes);
   for (uint32_t i = 0; i < 2; ++i)
     shm::format(i == 0 ? segment : peer, i, 2, ring_bytes, Limits{}.quota_bytes, Limits{}.quota_envelopes);
-  engine.init(0, 2, peers, bins.bins, pool, 16 << 20, &shm::header(segment)->attention, &silent,
+  engine.init(0, 2, peers, bins.bins, pool, 16 << 20, &shm::header(segment)->attention,
               {.self = this,
                .notify = [](void*, CompletionQueue*) {},
                .start_timer = [](void*) {},
@@ -155,7 +155,7 @@ Side::Side(unsigned char* peer) {
   queue.words = words;
   (void)engine.try_enter();
   shm::connect(&port, segment, peer, segment_bytes, 1, &cells);
-  engine.connect(1, &shm::driver, &port, {});
+  engine.connect(1, &shm::driver, &port, {.how = &silent});
   engine.leave(nullptr);
 }
 

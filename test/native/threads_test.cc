@@ -495,7 +495,7 @@ void* make_progress(void* argument) {
   return nullptr;
 }
 
-const Doorbell silent = {.name = "silent", .ring = [](const BellTarget*) {}, .escalate = [](const BellTarget*) {}};
+const Doorbell silent = {.name = "silent", .ring = [](const BellTarget*, bool) { return false; }, .escalate = [](const BellTarget*) {}};
 
 void run_all(void* (*what)(void*), uint32_t from) {
   pthread_t started[ranks * threads_per_rank];
@@ -543,7 +543,7 @@ void run_world(uint32_t seed) {
                                  if (own) static_cast<Thread*>(own->owner)->copies_wait = true;
                                }};
     rank->engine.init(i, ranks, rank->peers, {rank->bins, Matcher::least_bins}, rank->pool, pool_bytes, &shm::header(rank->segment)->attention,
-                      &silent, platform, limits);
+                      platform, limits);
     for (Thread& t : rank->threads) {
       t.rank = rank;
       t.random.state = random.below(UINT32_MAX) + 1;
@@ -555,7 +555,7 @@ void run_world(uint32_t seed) {
     rank->port.copy = copy;
     enter_waiting(rank->engine);
     if (!shm::connect(&rank->port, rank->segment, rank->other->segment, bytes, 1 - i, &rank->cells)) abort();
-    rank->engine.connect(1 - i, &shm::driver, &rank->port, {});
+    rank->engine.connect(1 - i, &shm::driver, &rank->port, {.how = &silent});
     rank->engine.leave(nullptr);
   }
 

@@ -67,7 +67,7 @@ void build_process(Process& p, int rank) {
   p.arena = arenas[rank];
   p.engine = new Engine;
   p.engine->init(static_cast<uint32_t>(rank), static_cast<uint32_t>(w.size), p.peers, p.bins, p.pool, w.pool_bytes,
-                 &shm::header(p.segment)->attention, &doorbell,
+                 &shm::header(p.segment)->attention,
                  {.self = &p, .notify = notify, .start_timer = start_timer, .more = more, .copies = copies}, w.limits);
 }
 
@@ -139,7 +139,11 @@ void choose_parameters() {
 
 const Doorbell doorbell = {
     .name = "simulated",
-    .ring = [](const BellTarget* target) { ring_bell(world->processes[target->bell]); },
+    .ring =
+        [](const BellTarget* target, bool) {
+          ring_bell(world->processes[target->bell]);
+          return false;
+        },
     .escalate =
         [](const BellTarget* target) {
           Process& p = world->processes[target->escalation];

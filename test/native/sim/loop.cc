@@ -290,7 +290,7 @@ void run_progress(void* argument) {
         if (!shm::connect(&p.ports[d.peer], p.segment, other.segment, shm::segment_bytes(w.size, w.ring_bytes), d.peer,
                           &p.cells))
           fail("cannot connect");
-        p.engine->connect(d.peer, &shm::driver, &p.ports[d.peer], {d.peer, d.peer});
+        p.engine->connect(d.peer, &shm::driver, &p.ports[d.peer], {.how = &doorbell, .bell = d.peer, .escalation = d.peer});
         ++p.connected;
       } else {
         p.engine->end_peer(d.peer, d.ending);

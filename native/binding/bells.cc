@@ -1,0 +1,173 @@
+// How this rank is rung; see bells.h.
+#include "bells.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../doorbell/system_call.h"
+#include "rank.h"
+
+namespace carillon {
+namespace {
+
+constexpr size_t page = 4096;
+constexpr long pidfd_thread = O_EXCL;  // PIDFD_THREAD
+constexpr int seals = F_SEAL_SHRINK | F_SEAL_GROW;
+
+std::atomic<uint32_t>* map_page(int descriptor) {
+  void* memory = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+  return memory == MAP_FAILED ? nullptr : static_cast<std::atomic<uint32_t>*>(memory);
+}
+
+// A page that all peers may write and nobody can take away again.
+int make_page() {
+  const int descriptor = memfd_create("carillon-bell", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (descriptor < 0) return -1;
+  if (ftruncate(descriptor, page) == 0 && fcntl(descriptor, F_ADD_SEALS, seals) == 0) return descriptor;
+  close(descriptor);
+  return -1;
+}
+
+bool is_page(int descriptor) {
+  struct stat status;
+  const int have = fcntl(descriptor, F_GET_SEALS);
+  return have >= 0 && (have & seals) == seals && fstat(descriptor, &status) == 0 && status.st_size >= static_cast<off_t>(page);
+}
+
+// Looks at everything, then sleeps unless somebody has rung since it began to look.
+void* serve(void* argument) {
+  auto* r = static_cast<Rank*>(argument);
+  Bells& b = r->bells;
+  while (!b.stop.load()) {
+    const uint32_t seen = b.word->load(std::memory_order_seq_cst);
+    r->engine.poll(nullptr);
+    if (b.stop.load()) break;
+    system_call(SYS_futex, reinterpret_cast<long>(b.word), FUTEX_WAIT, static_cast<long>(seen), 0);
+    r->engine.set_running(false);  // it was rung although it lingered
+  }
+  return nullptr;
+}
+
+void run_handler(void* self) { static_cast<Engine*>(self)->interrupted(); }
+
+}  // namespace
+
+bool open_bells(Rank* r) {
+  Bells& b = r->bells;
+  b.kind = r->settings.bell;
+  b.on_progress_thread = r->settings.interrupts_progress;
+  switch (b.kind) {
+    case BellKind::futex:
+      b.interrupt = make_page();
+      b.word = b.interrupt >= 0 ? map_page(b.interrupt) : nullptr;
+      return b.word != nullptr;
+    case BellKind::signal:
+      b.signal = install_signal();
+      b.interrupts = true;
+      // The thread that joins first. On Linux before 6.9 the process: the kernel then picks a thread, nearly always the main one.
+      if (!b.on_progress_thread) b.interrupt = static_cast<int>(system_call(SYS_pidfd_open, gettid(), pidfd_thread));
+      return b.signal != 0;
+    default: return true;
+  }
+}
+
+bool start_bells(Rank* r) {
+  Bells& b = r->bells;
+  if (b.interrupts) {
+    b.handler = {run_handler, &r->engine};
+    begin_interrupts(&b.handler);
+  }
+  if (b.kind != BellKind::futex) return true;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  b.service_runs = pthread_create(&b.service, nullptr, serve, r) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (b.service_runs) pthread_setname_np(b.service, "carillon-futex");
+  return b.service_runs;
+}
+
+void stop_bells(Rank* r) {
+  Bells& b = r->bells;
+  if (b.interrupts) end_interrupts();
+  if (!b.service_runs) return;
+  b.stop.store(true);
+  b.word->fetch_add(1);
+  system_call(SYS_futex, reinterpret_cast<long>(b.word), FUTEX_WAKE, INT_MAX);
+  pthread_join(b.service, nullptr);
+  b.service_runs = false;
+}
+
+void close_bells(Rank* r) {
+  Bells& b = r->bells;
+  if (b.word) munmap(b.word, page);
+  if (b.interrupt >= 0) close(b.interrupt);
+  b.word = nullptr;
+  b.interrupt = -1;
+}
+
+bool target_of(const bootstrap::PeerDescriptors& d, uint32_t kind, int32_t signal, BellTarget* target) {
+  *target = {.how = doorbell_of(static_cast<BellKind>(kind)), .bell = d.bell, .escalation = d.escalation, .process = d.process, .signal = signal};
+  if (!target->how || !bootstrap::is_eventfd(d.bell) || !bootstrap::is_eventfd(d.escalation)) return false;
+  switch (static_cast<BellKind>(kind)) {
+    case BellKind::futex:
+      target->word = is_page(d.interrupt) ? map_page(d.interrupt) : nullptr;
+      return target->word != nullptr;
+    case BellKind::signal:
+      if (bootstrap::is_thread_of(d.interrupt, d.pid)) target->process = d.interrupt;
+      return signal >= SIGRTMIN && signal <= SIGRTMAX;
+    default: return true;
+  }
+}
+
+void forget_target(BellTarget* target) {
+  if (target->word) munmap(target->word, page);
+  target->word = nullptr;
+}
+
+bool bell_named(const char* name, BellKind* found) {
+  std::string detail;
+  if (strcmp(name, "auto") == 0) {
+    // Measured (docs/doorbells.md): a signal costs more than it gains where the eventfd finds a thread that sleeps.
+    *found = doorbell_of(BellKind::uintr) && bell_problem(BellKind::uintr, &detail).empty() ? BellKind::uintr : BellKind::eventfd;
+    return true;
+  }
+  for (BellKind kind : every_bell) {
+    if (!doorbell_of(kind) || strcmp(name, doorbell_of(kind)->name) != 0) continue;
+    *found = kind;
+    return true;
+  }
+  return false;
+}
+
+std::string bell_problem(BellKind kind, std::string* detail) {
+  switch (kind) {
+    case BellKind::eventfd:
+      *detail = "one eventfd a process; the kernel wakes one thread that really sleeps";
+      return "";
+    case BellKind::poll:
+      *detail = "the progress thread never sleeps: a processor for each rank; to compare";
+      return "";
+    case BellKind::futex: {
+      *detail = "a service thread of its own sleeps on a word; to compare";
+      const int descriptor = make_page();
+      if (descriptor < 0) return std::string("a sealed page is refused: ") + strerror(errno);
+      close(descriptor);
+      return "";
+    }
+    case BellKind::signal:
+      *detail = "a real-time signal interrupts a thread that runs, its handler makes the progress; the eventfd wakes one that sleeps";
+      if (system_call(SYS_pidfd_send_signal, -1, 0) == -ENOSYS) return "this kernel cannot send signals through pidfds (Linux 5.1)";
+      return install_signal() ? "" : "all real-time signals are in use";
+    default: return "not in this version";
+  }
+}
+
+}  // namespace carillon

@@ -1,0 +1,47 @@
+// How this rank is rung: what its kind of doorbell needs on the receiving side, from before peers hear of it until the rank is gone.
+// Also what a peer's says of itself, made into a target. Not responsible for ringing (doorbell) nor for waiting in event loops (waiting.cc).
+#pragma once
+
+#include <string>
+
+#include "../bootstrap/client.h"
+#include "../doorbell/doorbell.h"
+#include "../doorbell/handler.h"
+
+namespace carillon {
+
+struct Rank;
+
+struct Bells {
+  BellKind kind = BellKind::eventfd;
+  int32_t signal = 0;
+  bool interrupts = false;               // its threads are told of by set_interruptible
+  bool on_progress_thread = false;       // interrupts are handled there, not where JavaScript runs
+  int interrupt = -1;                    // what peers need besides bell and escalation, or -1
+  std::atomic<uint32_t>* word = nullptr; // futex: ours
+  pthread_t service = {};
+  bool service_runs = false;
+  std::atomic<bool> stop{false};
+  Handler handler;
+};
+
+// False: this machine refuses what it needs.
+bool open_bells(Rank*);
+bool start_bells(Rank*);   // once the engine stands
+void stop_bells(Rank*);    // nobody interrupts or serves any more when this returns
+void close_bells(Rank*);
+
+// What a peer's segment and descriptors say. False: it is no doorbell that this version can ring. Owns what it maps until `forget`.
+bool target_of(const bootstrap::PeerDescriptors&, uint32_t kind, int32_t signal, BellTarget*);
+void forget_target(BellTarget*);
+
+inline constexpr BellKind every_bell[] = {BellKind::eventfd, BellKind::poll,  BellKind::futex,
+                                          BellKind::signal,  BellKind::uintr, BellKind::uintr_simulated};
+
+// By the name in its ops table; "auto": the best that works here. False: there is none of that name.
+bool bell_named(const char* name, BellKind*);
+
+// Why a kind does not work here; empty: it does. `detail`: what it is.
+std::string bell_problem(BellKind, std::string* detail);
+
+}  // namespace carillon
