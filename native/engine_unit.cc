@@ -7,6 +7,7 @@
 #include "core/flow.cc"
 #include "core/match.cc"
 #include "core/probe.cc"
+#include "core/pull.cc"
 #include "core/push.cc"
 #include "core/receive.cc"
 #include "core/send.cc"

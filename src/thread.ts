@@ -6,7 +6,7 @@ import { CarillonError } from "./errors.js";
 import { failure } from "./failures.js";
 import { type Group, rankOf, worldRank } from "./group.js";
 import { isLeased, type Lease } from "./lease.js";
-import { Message } from "./message.js";
+import type { Message } from "./message.js";
 import {
   Call,
   DONE,
@@ -19,19 +19,15 @@ import {
   Ring,
   SendFlag,
   Status,
-  Storage,
 } from "./native.js";
 import { type Held, Offer } from "./offer.js";
+import { Records, wide } from "./records.js";
 import { Request, type RequestOwner } from "./request.js";
 import { ScatterList } from "./scatter.js";
 import type { Settings } from "./settings.js";
 import { RING_BYTES, Taker, type TakerOptions } from "./taker.js";
-import { isDetached } from "./value/check.js";
 import { kindOf } from "./value/kinds.js";
 import { checkView, contentsOf, Encoding } from "./value.js";
-
-/** From this size on a received body is handed over instead of copied into fresh memory (measured: docs/architecture.md). */
-const ADOPT_BYTES = 64 * 1024;
 
 /** What a pending request needs when its record comes. */
 interface Pending {
@@ -59,6 +55,7 @@ export class Thread implements RequestOwner {
   readonly #nativeRecv: NativeBinding["recv"];
   readonly #queue: Int32Array;
   readonly #inline: Uint8Array;
+  readonly #records: Records;
   readonly #pending: (Pending | undefined)[] = [];
   readonly #takers = new Set<Taker>();
   #tail = 0;
@@ -75,6 +72,7 @@ export class Thread implements RequestOwner {
     const memory = new SharedArrayBuffer(4 * (Queue.records + Queue.capacity * Queue.recordWords));
     this.#queue = new Int32Array(memory);
     this.#inline = new Uint8Array(memory);
+    this.#records = new Records(this.#native, this.#queue);
     this.#native.attach(this.#queue, () => {
       this.#drain();
       if (this.#queue[Queue.taken] !== 0) this.#readTakers();
@@ -310,7 +308,7 @@ export class Thread implements RequestOwner {
       let message: Message<T> | undefined;
       let reason: unknown;
       try {
-        message = this.#message(Queue.call, index, communicator, into) as Message<T>;
+        message = this.#records.message(Queue.call, index, communicator, into) as Message<T>;
       } catch (error) {
         reason = error;
       }
@@ -398,7 +396,7 @@ export class Thread implements RequestOwner {
       }
       const into = pending.memory as Uint8Array | ScatterList | undefined;
       try {
-        request.fulfill(this.#message(record, index, communicator, into));
+        request.fulfill(this.#records.message(record, index, communicator, into));
       } catch (error) {
         request.fail(error);
       }
@@ -432,78 +430,4 @@ export class Thread implements RequestOwner {
       byteLength: wide(queue, record + Queue.bytesLow),
     });
   }
-
-  #message(
-    record: number,
-    index: number,
-    communicator: Communicator,
-    into: Uint8Array | ScatterList | undefined,
-  ): Message {
-    const queue = this.#queue;
-    const bytes = wide(queue, record + Queue.bytesLow);
-    const storage = queue[record + Queue.storage];
-    const encoding = (queue[record + Queue.encoding] as number) >>> 0;
-    let data: Uint8Array | readonly Uint8Array[];
-    if (into instanceof ScatterList) {
-      data = this.#scattered(record, index, into, bytes, encoding);
-    } else if (into) {
-      data = part(into, bytes);
-      if (storage === Storage.inline) this.#copyInline(record, data);
-      else if (storage !== Storage.none) this.#native.take(index, data, 0);
-    } else if (storage === Storage.inline) {
-      data = this.#inlineOf(record, bytes);
-    } else if (storage === Storage.lease || (storage === Storage.stage && bytes >= ADOPT_BYTES)) {
-      data = new Uint8Array(this.#native.adopt(index));
-    } else {
-      data = new Uint8Array(bytes);
-      if (storage !== Storage.none) this.#native.take(index, data, 0);
-    }
-    const source = queue[record + Queue.source] as number;
-    return new Message(
-      communicator,
-      rankOf(communicator.group, source),
-      queue[record + Queue.tag] as number,
-      encoding,
-      data,
-      into === undefined,
-    );
-  }
-
-  #scattered(record: number, index: number, into: ScatterList, bytes: number, encoding: number): Uint8Array[] {
-    const storage = this.#queue[record + Queue.storage];
-    if (bytes === 0 || storage === Storage.none) return into.filled(contentsOf(bytes, encoding)); // by native code
-    if (storage !== Storage.inline) return into.fill(bytes, encoding, (to, from) => this.#native.take(index, to, from));
-    const inline = this.#inlineOf(record, bytes);
-    return into.fill(bytes, encoding, (to, from) => to.set(inline.subarray(from, from + to.byteLength)));
-  }
-
-  /** A copy of the bytes in the record. Half as long as a loop into new memory (44 against 85 ns for 64 bytes). */
-  #inlineOf(record: number, bytes: number): Uint8Array<ArrayBuffer> {
-    const start = 4 * (record + Queue.inline);
-    return this.#inline.slice(start, start + bytes) as Uint8Array<ArrayBuffer>;
-  }
-
-  // At most 64 bytes: a loop is faster than a view of them.
-  #copyInline(record: number, data: Uint8Array): void {
-    const inline = this.#inline;
-    const start = 4 * (record + Queue.inline);
-    for (let i = 0; i < data.length; i++) data[i] = inline[start + i] as number;
-  }
-}
-
-/** A number of two words, the low one first. */
-function wide(queue: Int32Array, word: number): number {
-  return ((queue[word] as number) >>> 0) + (queue[word + 1] as number) * 2 ** 32;
-}
-
-/** The first `bytes` of the caller's memory, unless it went away while the receive was in flight. */
-function part(into: Uint8Array, bytes: number): Uint8Array {
-  if (into.byteLength < bytes || (bytes === 0 && isDetached(into.buffer))) {
-    throw new CarillonError(
-      "ERR_CARILLON_BUFFER_DETACHED",
-      `\`into\` was transferred or resized while the receive was in flight: ${bytes} bytes came, it has room for ${into.byteLength}`,
-      { byteLength: bytes },
-    );
-  }
-  return into.subarray(0, bytes);
 }

@@ -290,7 +290,7 @@ class Engine {
   void drop_wants(Request*);
   void withdraw(Request*);
   void deliver_parcel(Parcel*);
-  // receive.cc
+  // receive.cc, pull.cc
   bool receive(Peer&);
   bool leaves(const Peer&);
   Packets packets_of(const Peer&) const;
