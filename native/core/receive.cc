@@ -325,7 +325,7 @@ bool Engine::receive_now(Request* r) {
   accept_submission(r);
   r->at_once = false;
   if (r->state != RequestState::completed) return false;
-  if (r->status == Status::ok && (r->storage == Storage::none || r->storage == Storage::in_record) && !r->parcel) return true;
+  if (r->status == Status::ok && (r->storage == Storage::none || r->storage == Storage::in_record)) return true;
   emit(r);
   return false;
 }
