@@ -206,7 +206,7 @@ void before_poll(Environment* e) {
       return;
     }
     call_drain(e);  // after which JavaScript may have run
-    if (!blocks) return;
+    if (!blocks && uv_backend_timeout(e->loop) == 0) return;
   }
 }
 
@@ -325,6 +325,7 @@ void on_prepare(uv_prepare_t* handle) {
   if (e->rank) before_poll(e);
   if (!e->rank || e->outstanding == 0 || e->rank->size == 1 || e->rank->state.load() != Rank::State::joined) return;
   if (e->rank && !e->ending && e->conversation >= 0 && e->outstanding > 0) converse(e);
+  if (e->rank && !e->ending) before_poll(e);  // JavaScript may have run there, and nothing looked since
 }
 
 uint64_t now_ns() {
