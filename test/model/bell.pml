@@ -50,6 +50,9 @@
 #ifndef MESSAGES
 #define MESSAGES 1
 #endif
+#ifndef COPIERS /* threads that make long copies */
+#define COPIERS 1
+#endif
 #define EVENTFD 0
 #define PARKED 1
 #define WORD 2
@@ -146,14 +149,12 @@ inline step(at, ran, copies) {
      unseen[at - LOAD] = 0; trusted[at - LOAD] = 0; at++;
      if :: at == LOAD + SENDERS -> SEEN_ALL :: else fi
   :: at == RUNNING -> ran = running; at = ARM
-  :: at == ARM ->
-     asleep = 1; lingers = ran && JS == 1; runs = ran; ran = 0; EACH(NEW_EPOCH);
+  :: at == ARM -> asleep = 1; lingers = ran && JS == 1; runs = ran; ran = 0; EACH(NEW_EPOCH); at = LOOK
 #ifdef NO_LOOK
-     at = LEAVE
+  :: at == LOOK -> at = LEAVE
 #else
-     at = LOOK
-#endif
   :: at == LOOK -> if :: UNSEEN -> at = WAKE :: else -> at = LEAVE fi
+#endif
   :: at == LEAVE ->
 #ifdef NO_PENDING
      guard = HELD;
@@ -168,12 +169,6 @@ inline step(at, ran, copies) {
   fi
 }
 
-/* In CI's size one thread makes long copies. */
-#ifdef ALL_COPY
-#define MAY_COPY true
-#else
-#define MAY_COPY _pid == 0
-#endif
 /* Without a poll before it. converse() may return to the loop while JavaScript is said to run. */
 #if defined(PROMPT) && !defined(RUNS_ASLEEP)
 #define MAY_SLEEP (_pid != 0 || BELL != PARKED && !running)
@@ -196,7 +191,7 @@ active [JS] proctype Js() {
   /* JavaScript: calls, copies, polls; goes to sleep; or none of that ever again */
   :: d_step { at == OUT && !hat -> at = TRY; step(at, ran, copies) }
   :: d_step { at == OUT && !hat && guard == FREE -> at = CALL; step(at, ran, copies) }
-  :: d_step { at == OUT && !hat && guard == FREE && MAY_COPY -> at = COPY; step(at, ran, copies) }
+  :: d_step { at == OUT && !hat && guard == FREE && _pid < COPIERS -> at = COPY; step(at, ran, copies) }
 #if SAYS
   :: d_step { at == OUT && !hat && _pid == 0 && !running -> running = 1 }
   :: d_step { at == OUT && !hat && _pid == 0 && running -> running = 0; bed = 1; at = TRY }

@@ -106,7 +106,7 @@ if [ "$what" != --mutants ]; then
   lives "one thread that lingers" $eventfd $one $alone
 fi
 if [ "$what" = --full ]; then
-  holds "bell, 2 senders, all threads copy" $eventfd -DALL_COPY
+  holds "bell, 2 senders, all threads copy" $eventfd -DCOPIERS=2
   holds "bell, 2 senders, 2 messages, one thread that lingers" $eventfd $twice $alone
   hashed "bell, 2 senders, 2 messages" $eventfd $twice
   hashed "bell, 3 senders" $eventfd -DSENDERS=3
