@@ -169,8 +169,8 @@ inline step(at, ran, copies) {
   fi
 }
 
-/* Without a poll before it. converse() may return to the loop while JavaScript is said to run. */
-#if defined(PROMPT) && !defined(RUNS_ASLEEP)
+/* Without a poll before it. RUNS_ASLEEP: before_poll does not take back that JavaScript runs (as a loop that came out of converse() did). */
+#ifndef RUNS_ASLEEP
 #define MAY_SLEEP (_pid != 0 || BELL != PARKED && !running)
 #else
 #define MAY_SLEEP (_pid != 0 || BELL != PARKED)

@@ -132,7 +132,7 @@ fails "nobody hears of a death" -DNO_DEATH_NOTICE $eventfd $one
 fails "with interrupts: no escalation" -DNO_ESCALATION $parked $one
 fails "an interrupt and never a bell" -DPROMPT -DINTERRUPT_ONLY $word $one
 fails "parked, and asleep without a look (only a timer saves it)" -DPROMPT -DPARK_WITHOUT_LOOK $parked $one
-# What converse() in waiting.cc may do today, once a millisecond of conversation: what can wait then waits for a timer.
+# What a loop that came out of converse() in waiting.cc once did: what can wait then waited for a timer.
 fails "asleep while it says that JavaScript runs (only a timer saves it)" -DPROMPT -DRUNS_ASLEEP $eventfd $one $alone
 fails "the same with interrupts, as attention says" -DPROMPT -DRUNS_ASLEEP $word $one
 
