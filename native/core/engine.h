@@ -342,6 +342,7 @@ class Engine {
   bool any_left_ = false;
   bool crowded_ = false;   // a ring was left crowded, when so many had been received:
   uint64_t received_then_ = 0;
+  bool rest_due_ = false;  // something is left to the progress thread, which is told when the guard is free
   bool handler_ = false;   // progress runs in an interrupt handler: a little at a time
   bool probing_ = false;   // somebody looks for a message without posting a receive
   uint32_t next_left_ = 0; // whose turn it is to be looked at for a receive from any source

@@ -1,5 +1,6 @@
 // Scenarios of test/flow.test.ts: thousands of messages of all sizes at once, in order, whoever is slow to receive them.
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers/promises";
 import { ANY_SOURCE } from "carillon";
 import { bytes, play, random, same, say } from "./scenario.mjs";
 
@@ -80,10 +81,14 @@ await play({
     if (world.rank === 0) {
       const sends = [];
       for (let i = 0; i < count; ++i) sends.push(world.send(bytes(10_000 + i, i), { dest: 1 }));
+      // Nobody takes any until the first has become an offer, which needs the ring to be emptied meanwhile.
+      while (world.stats().offersSent === 0) await setImmediate();
+      await world.send("", { dest: 1, tag: 1 });
       await world.recv({ source: 1, tag: 9 });
       await Promise.all(sends);
       say({ offers: world.stats().offersSent });
     } else {
+      await world.recv({ source: 0, tag: 1 });
       for (let i = count; i-- > 0; ) {
         if (i === count / 2) await world.send("", { dest: 0, tag: 9 });
         same((await world.recv({ source: 0, tag: 0 })).data, bytes(10_000 + count - 1 - i, count - 1 - i));
