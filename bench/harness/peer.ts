@@ -15,7 +15,8 @@ export type Workload =
   | "rate64"
   | `bulk:${number}`
   | `${OverlapSide | "compute"}:${number}:${number}`
-  | MatchPattern;
+  | MatchPattern
+  | DoorbellWorkload;
 
 /**
  * `SIDE:BYTES:NS`: one message and its acknowledgement, while that side computes for NS; `compute:0:NS` is the
@@ -25,6 +26,9 @@ export type OverlapSide = "send" | "recv" | "both";
 
 /** What is posted, or waits, beside the message that is matched (peers/match-program.ts). */
 export type MatchPattern = "posted-last" | "posted-any" | "unexpected-behind" | "unexpected-any";
+
+/** `KIND:BYTES`, to a receiver in some state (peers/doorbell-program.ts, native/reaction.c). */
+export type DoorbellWorkload = `${"pingpong" | "answer" | "react-idle" | "react-computing"}:${number}`;
 
 export interface Batch {
   readonly workload: Workload;

@@ -42,6 +42,11 @@ export class Answers {
     return first;
   }
 
+  /** The peers of a row that ran. */
+  ran(row: string): readonly Result[] {
+    return this.results(row).filter((result) => result.values !== undefined);
+  }
+
   /** The ids of the measured rows that begin so. */
   asked(prefix: string): string[] {
     const ids = this.all.map(({ row }) => row.id).filter((id) => id.startsWith(prefix));

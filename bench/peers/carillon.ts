@@ -67,7 +67,8 @@ const MEMORY_NAMES = {
   "shared-new": "shared → handed over",
 } as const;
 
-async function startPair(options: RanksOptions): Promise<Session> {
+/** Two ranks whose first speaks the line protocol. */
+export async function startPair(options: RanksOptions): Promise<Session> {
   const ranks = startRanks(options);
   const [initiator, partner] = ranks.processes as [LineProcess, LineProcess];
   const session = await openSession([initiator, partner], ranks.closeHub);

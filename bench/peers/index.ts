@@ -30,6 +30,8 @@ export function peers(folder: string) {
     zeromq: node("zeromq-ipc", "zeromq ipc (pair)", "zeromq-program.js", () => ["initiator", address()]),
     eventfd: c("c-eventfd", "C eventfd + epoll", "eventfd", folder),
     spin: c("c-spin", "C spin, shared memory", "spin", folder),
+    reactionEventfd: c("c-reaction-eventfd", "C eventfd, a thread in epoll answers", "reaction", folder, ["eventfd"]),
+    reactionSignal: c("c-reaction-signal", "C signal, its handler answers", "reaction", folder, ["signal"]),
     mpich: mpi("mpich", folder),
     openMpi: mpi("openmpi", folder),
     memcpy: c("c-memcpy", "C memcpy, one process", "memcpy", folder),
@@ -54,13 +56,13 @@ function node(id: string, name: string, program: string, args: () => string[]): 
 }
 
 /** A C program of bench/native that forks its partner itself. */
-function c(id: string, name: string, program: string, folder: string): Peer {
+function c(id: string, name: string, program: string, folder: string, words: readonly string[] = []): Peer {
   return {
     id,
     name,
     async start(placement) {
       const binary = await compile(program, folder);
-      return openSession([new LineProcess(placed(placement, 0, [binary, partnerCpu(placement) || "-"]))]);
+      return openSession([new LineProcess(placed(placement, 0, [binary, partnerCpu(placement) || "-", ...words]))]);
     },
   };
 }

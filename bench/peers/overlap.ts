@@ -89,7 +89,7 @@ let iterationsPerNs: number | undefined;
 let sink = 0;
 
 /** Work, not waiting: what takes time from it makes it longer, which a loop that looks at the clock would hide. */
-function compute(iterations: number): void {
+export function compute(iterations: number): void {
   let x = sink;
   for (let i = 0; i < iterations; i++) x = Math.sqrt(x + i);
   sink = x;
@@ -98,7 +98,8 @@ function compute(iterations: number): void {
 const CALIBRATION_ITERATIONS = 200_000;
 const CALIBRATION_RUNS = 50;
 
-function iterationsIn(ns: number): number {
+/** How much of it takes so long when nothing else happens. */
+export function iterationsIn(ns: number): number {
   if (ns === 0) return 0;
   if (iterationsPerNs === undefined) {
     let fastest = Number.POSITIVE_INFINITY;

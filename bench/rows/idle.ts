@@ -12,16 +12,19 @@ const SECONDS = 5;
 /** Node.js compiles and collects for a moment after a program has started; that is not waiting. */
 const SETTLE_MS = 1_000;
 
-interface Group {
+export interface Group {
   readonly peer: string;
   readonly name: string;
+  /** Processes of idle-program.js, or others that say "ready". @throws Error that says why there are none */
   start(): { processes: readonly LineProcess[]; stop(): Promise<void> };
 }
+
+export const IDLE_PROGRAM = "idle-program.js";
 
 const carillon = (wait: Wait): Group => ({
   peer: `carillon-${wait}`,
   name: waitName(wait),
-  start: () => startRanks({ size: SIZE, wait, program: "idle-program.js" }),
+  start: () => startRanks({ size: SIZE, wait, program: IDLE_PROGRAM }),
 });
 
 const plainNode: Group = {
@@ -34,30 +37,39 @@ const plainNode: Group = {
   },
 };
 
-export const idle: Row = {
-  id: "idle",
-  title: `A world of ${SIZE} that waits for messages`,
-  about: `CPU time of all ${SIZE} processes in ${SECONDS} s; in clock ticks of ${tickNs() / 1e6} ms (/proc/PID/stat) and exact (schedstat)`,
-  columns: [
-    { key: "cpuNs", title: "CPU ms", format: milliseconds },
-    { key: "cpuTicks", title: "ticks", format: integer },
-  ],
-  headline: "cpuNs",
-  async run(context) {
-    context.progress("starting");
-    const groups = [carillon("adaptive"), carillon("block"), plainNode].map((group) => new Waiting(group));
-    try {
-      await Promise.all(groups.map((group) => group.ready()));
-      await sleep(SETTLE_MS);
-      for (const group of groups) group.begin();
-      context.progress(`${SECONDS} s`);
-      await sleep(SECONDS * 1_000);
-      return groups.map((group) => group.result());
-    } finally {
-      await Promise.all(groups.map((group) => group.stop()));
-    }
-  },
-};
+export const idle = waiting("idle", `A world of ${SIZE} that waits for messages`, `all ${SIZE} processes`, [
+  carillon("adaptive"),
+  carillon("block"),
+  plainNode,
+]);
+
+/** What groups of processes use while they all wait, at the same time. */
+export function waiting(id: string, title: string, whose: string, all: readonly Group[]): Row {
+  return {
+    id,
+    title,
+    about: `CPU time of ${whose} in ${SECONDS} s; in clock ticks of ${tickNs() / 1e6} ms (/proc/PID/stat) and exact (schedstat)`,
+    columns: [
+      { key: "cpuNs", title: "CPU ms", format: milliseconds },
+      { key: "cpuTicks", title: "ticks", format: integer },
+    ],
+    headline: "cpuNs",
+    async run(context) {
+      context.progress("starting");
+      const groups = all.map((group) => new Waiting(group));
+      try {
+        await Promise.all(groups.map((group) => group.ready()));
+        await sleep(SETTLE_MS);
+        for (const group of groups) group.begin();
+        context.progress(`${SECONDS} s`);
+        await sleep(SECONDS * 1_000);
+        return groups.map((group) => group.result());
+      } finally {
+        await Promise.all(groups.map((group) => group.stop()));
+      }
+    },
+  };
+}
 
 class Waiting {
   #started: ReturnType<Group["start"]> | undefined;

@@ -2,6 +2,7 @@
 import { type Placement, placements } from "../harness/placement.js";
 import type { Row } from "../harness/row.js";
 import { peers } from "../peers/index.js";
+import { doorbells } from "./doorbells.js";
 import { idle } from "./idle.js";
 import { leases } from "./lease.js";
 import { matchDepth } from "./match-depth.js";
@@ -126,6 +127,7 @@ export function rows(folder: string): Row[] {
     ...at((placement) => reaction("socket", placement)),
     ...matchDepth,
     idle,
+    ...doorbells({ echo: peer.eventfd, reaction: [peer.reactionEventfd, peer.reactionSignal] }),
     scale,
   ];
 }

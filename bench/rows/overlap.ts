@@ -37,6 +37,16 @@ export function overlaps(peers: readonly Peer[]): Row[] {
   return [...rows, overlap(peers, SIZES[2], "recv", together, true)];
 }
 
+/** The receiver computes: the side that has to be interrupted; the sender where a row of its own is worth it. */
+export function doorbellOverlaps(peers: readonly Peer[], reference: NonNullable<Row["reference"]>): Row[] {
+  const apart = threadsApart();
+  const ask = (size: Size, side: OverlapSide): Row => {
+    const row = overlap(peers, size, side, apart, true);
+    return { ...row, id: `doorbell-${row.id}`, title: `By doorbell: ${row.title}`, reference };
+  };
+  return [...SIZES.map((size) => ask(size, "recv")), ask(SIZES[2], "send")];
+}
+
 function overlap(peers: readonly Peer[], size: Size, side: OverlapSide, placement: Placement, thorough: boolean): Row {
   return {
     id: `overlap-${side}-${size.label}/${placement.id}`,
