@@ -305,7 +305,7 @@ class Engine {
   void publish(Peer&);
   void publish_deferred();
   bool fits(const Request*, uint64_t bytes, uint32_t encoding) const;
-  void start_pull(Request*, int32_t source, const PacketHeader&, const unsigned char* loan);
+  void start_pull(Request*, int32_t source, const PacketHeader&, const unsigned char* loan, bool here = false);  // here: its body instead
   bool pull_block(Request*, Block*);
   void free_block(Block*);
   void collect_returned();

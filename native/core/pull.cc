@@ -17,7 +17,7 @@ bool Engine::pull_block(Request* r, Block* b) {
   return true;
 }
 
-void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h, const unsigned char* loan) {
+void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h, const unsigned char* loan, bool here) {
   describe(r, source, h.tag, h.encoding, h.bytes);
   r->remote = h.address;
   r->slot = h.slot;
@@ -28,7 +28,9 @@ void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h, const
   r->landing = r->memory ? r->memory : h.bytes <= inline_bytes ? r->inlined : nullptr;
   r->lent = h.kind == PacketKind::lease && !r->list;
   if (r->lent) copy_bytes(&r->loan, loan, sizeof r->loan);
-  if (h.bytes == 0) {
+  if (h.bytes == 0 || here) {
+    if (here) copy_bytes(r->landing, loan, h.bytes);
+    r->pulled = h.bytes;
     r->running = true;
     pulled(r, Pull::complete);
   } else {

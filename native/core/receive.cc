@@ -65,7 +65,7 @@ bool Engine::receive(Peer& p) {
       copy_bytes(&h, packet, sizeof h);  // the peer may write to it meanwhile: from here on only the copy counts
       uint64_t body = bytes - sizeof h;
       sound = h.tag >= 0 && ((h.kind == PacketKind::eager && h.bytes == body && body <= limits_.most_eager_bytes) ||
-                             (((h.kind == PacketKind::offer && body == 0) ||
+                             (((h.kind == PacketKind::offer && (body == 0 || (body == h.bytes && body <= inline_bytes))) ||
                                (h.kind == PacketKind::lease && body == sizeof(Loan))) &&
                               h.bytes <= limits_.max_message && h.slot < p.driver->capabilities.bodies && h.generation != 0) ||
                              (h.kind == PacketKind::part && h.bytes == body && take_part(p, h, packet + sizeof h)) ||
@@ -87,7 +87,8 @@ bool Engine::receive(Peer& p) {
     }
     p.held_bytes += charge;
     ++p.held_envelopes;
-    if (!arrive(p, h, packet + sizeof h)) {
+    const bool elsewhere = h.kind == PacketKind::offer && bytes == sizeof h;
+    if (!arrive(p, h, elsewhere ? nullptr : packet + sizeof h)) {
       p.held_bytes -= charge;
       --p.held_envelopes;
       p.stalled = any_stalled_ = true;
@@ -124,7 +125,8 @@ bool Engine::look_for(Request* r) {
   return true;
 }
 
-// False: the pool is empty, the packet stays in its ring.
+// False: the pool is empty, the packet stays in its ring. `body` null: it is at its sender. That of an offer that nobody waits for is not kept, but
+// pulled when somebody asks for it.
 bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
   int32_t source = static_cast<int32_t>(p.rank);
   if (h.kind != PacketKind::eager && p.ending != Ending::none) return true;  // its body can come no more
@@ -158,7 +160,7 @@ bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
       return true;
     }
     withdraw(r);
-    start_pull(r, source, h, body);
+    start_pull(r, source, h, body, h.kind == PacketKind::offer && body);
     return true;
   }
   bool eager = h.kind == PacketKind::eager;

@@ -80,7 +80,8 @@ void Engine::stop_asking(Peer& p) {
 // Writes the packet of a request that waits in line. False: there is no room for it, or no offer word.
 bool Engine::put(Peer& p, Request* r, Leave how, uint32_t passed) {
   bool eager = how == Leave::eager, lent = !eager && r->lent;
-  uint64_t body = eager ? r->bytes : lent ? sizeof(Loan) : 0;
+  // A short body goes with its offer: whoever matches it, an interrupt handler too, has it at once.
+  uint64_t body = eager || (!lent && r->bytes <= inline_bytes) ? r->bytes : lent ? sizeof(Loan) : 0;
   uint32_t bucket = bucket_of(r->context, r->tag);
   auto* packet = static_cast<unsigned char*>(p.driver->claim(p.port, static_cast<uint32_t>(sizeof(PacketHeader) + body)));
   Ticket ticket = {0, 0};

@@ -191,7 +191,9 @@ static void validation() {
       {"an eager packet that claims more than came", false, 10, [](PacketHeader* h, uint32_t*) { h->bytes = 11; }},
       {"an eager packet that claims less than came", false, 10, [](PacketHeader* h, uint32_t*) { h->bytes = 9; }},
       {"an eager packet above the bound", false, 16001, [](PacketHeader*, uint32_t*) {}},
-      {"an offer with a body", false, 10, [](PacketHeader* h, uint32_t*) { h->kind = PacketKind::offer; }},
+      {"an offer with a short body", true, 10, [](PacketHeader* h, uint32_t*) { h->kind = PacketKind::offer; }},
+      {"an offer with less than its body", false, 10, [](PacketHeader* h, uint32_t*) { h->kind = PacketKind::offer, h->bytes = 11; }},
+      {"an offer with a long body", false, 65, [](PacketHeader* h, uint32_t*) { h->kind = PacketKind::offer; }},
       {"a lease", true, sizeof(Loan), [](PacketHeader* h, uint32_t*) { h->kind = PacketKind::lease, h->bytes = 1 << 20; }},
       {"a lease without a loan", false, 0, [](PacketHeader* h, uint32_t*) { h->kind = PacketKind::lease; }},
       {"a lease with half a loan", false, sizeof(Loan) / 2, [](PacketHeader* h, uint32_t*) { h->kind = PacketKind::lease; }},
@@ -301,6 +303,31 @@ static void leaving() {
   free(peer);
 }
 
+// ---- a synchronous message whose body came with its offer ---------------------------------------------------------------
+
+static void short_offer() {
+  auto* peer = static_cast<unsigned char*>(aligned_alloc(4096, segment_bytes));
+  auto* s = new Side(peer);
+  Receive r(s, 1);
+  s->engine.submit(&r, &s->queue);
+  const uint32_t number = 4711, frame[2] = {128, sizeof(PacketHeader) + sizeof number};
+  const PacketHeader h = {sizeof number, 0, 1, 0, 0, 1, 0, PacketKind::offer, 0, 0};
+  memcpy(ring_of(peer), frame, sizeof frame);
+  memcpy(ring_of(peer) + sizeof frame, &h, sizeof h);
+  memcpy(ring_of(peer) + sizeof frame + sizeof h, &number, sizeof number);
+  lane_of(peer)->offer[0].store(1 << 2 | shm::offered);
+  lane_of(peer)->head.store(frame[0]);
+  s->engine.interrupted();
+  uint32_t got = 0;
+  memcpy(&got, r.inlined, sizeof got);
+  check(r.state == RequestState::completed && r.status == Status::ok && got == number, "a handler takes it, without a look at its sender's memory");
+  auto* lane = reinterpret_cast<shm::Lane*>(s->segment + shm::page + shm::lane_bytes(ring_bytes));
+  check(lane->outcome_head.load() == 1 && lane->outcome[0].load() == (uint64_t{1} << 32 | static_cast<uint64_t>(Outcome::pulled)),
+        "and answers");
+  delete s;
+  free(peer);
+}
+
 int main(int count, char** arguments) {
   if (count > 1 && !strcmp(arguments[1], "depth")) {
     measure_depth();
@@ -312,6 +339,7 @@ int main(int count, char** arguments) {
     test_pool();
     validation();
     leaving();
+    short_offer();
   }
   guard();
   printf("%d passed, %d failed\n", passed, failed);
