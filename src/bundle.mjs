@@ -16,6 +16,7 @@ await build({
     "src/index": "src/index.ts",
     "src/pool": "src/pool.ts",
     "src/cli/main": "src/cli/main.ts",
+    "src/selftest/rank": "src/selftest/rank.ts",
     "workers/task": "workers/task.ts",
     // For tests and bench, which open hubs by themselves.
     "src/native": "src/native.ts",
@@ -34,7 +35,7 @@ await build({
     codeSplitting: {
       // The pool needs `script` without the rest of the launcher.
       groups: [
-        { name: "core", test: /\/src\/(?!cli\/|launcher\/|pool\.ts)/ },
+        { name: "core", test: /\/src\/(?!cli\/|launcher\/|selftest\/|pool\.ts)/ },
         { name: "script", test: /\/src\/launcher\/script\.ts/ },
         { name: "job", test: /\/src\/launcher\// },
       ],

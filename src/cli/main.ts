@@ -7,9 +7,12 @@ import { WordsError } from "../launcher/node-words.js";
 import { DOORBELLS } from "../settings.js";
 import { info, version } from "./info.js";
 import { run } from "./run.js";
+import { parseDoorbell } from "./run-words.js";
+import { selftest } from "./selftest.js";
 
 /** The command line cannot be meant. */
 const USAGE = 2;
+const COMMANDS = ["run", "info", "selftest"];
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -17,18 +20,18 @@ async function main(words: string[]): Promise<number> {
   try {
     // Everything after `run` may belong to node or to the script: no parser of ours may touch it.
     const code = words[0] === "run" ? await run(words.slice(1)) : undefined;
-    return typeof code === "number" ? code : dispatch(code === "help" ? ["run", "--help"] : words);
+    return typeof code === "number" ? code : await dispatch(code === "help" ? ["run", "--help"] : words);
   } catch (error) {
     if (!isExpected(error)) throw error;
     const code = error instanceof CarillonError ? ` [${error.code}]` : "";
     process.stderr.write(`carillon: ${error.message}${code}\n`);
     if (error instanceof CarillonError) return 1;
-    process.stderr.write(`See carillon ${words[0] === "run" || words[0] === "info" ? `${words[0]} ` : ""}--help\n`);
+    process.stderr.write(`See carillon ${COMMANDS.includes(words[0] ?? "") ? `${words[0]} ` : ""}--help\n`);
     return USAGE;
   }
 }
 
-function dispatch(words: string[]): number {
+async function dispatch(words: string[]): Promise<number> {
   let code: number | undefined;
   const cli = cac("carillon");
   cli
@@ -47,10 +50,17 @@ function dispatch(words: string[]): number {
     .action((options: { json?: boolean }) => {
       code = info(options.json === true);
     });
+  cli
+    .command("selftest", "Try every doorbell this machine has with two ranks: a line a check, exit code 0 or 1")
+    .option("--doorbell <kind>", `Only this one, which must work then: ${DOORBELLS.join(", ")}`)
+    .option("--json", "The same for programs")
+    .action(async ({ doorbell, json }: { doorbell?: unknown; json?: boolean }) => {
+      code = await selftest(doorbell === undefined ? undefined : parseDoorbell(doorbell), json === true);
+    });
   cli.help().version(version());
   cli.parse(["node", "carillon", ...words], { run: false });
   if (cli.options.help || cli.options.version) return 0;
-  if (cli.matchedCommand) cli.runMatchedCommand();
+  if (cli.matchedCommand) await cli.runMatchedCommand();
   else if (words.length === 0) cli.outputHelp();
   else throw new WordsError(`there is no command ${words[0]}`);
   return code ?? 0;

@@ -97,8 +97,9 @@ function parseWait(value: string | undefined): "adaptive" | "block" {
   throw new WordsError(`--wait takes adaptive or block, ${found}`);
 }
 
-function parseDoorbell(value: string | undefined): Doorbell {
-  if ((DOORBELLS as readonly (string | undefined)[]).includes(value)) return value as Doorbell;
+/** @throws WordsError */
+export function parseDoorbell(value: unknown): Doorbell {
+  if ((DOORBELLS as readonly unknown[]).includes(value)) return value as Doorbell;
   const found = value === undefined ? "but nothing follows it" : `not ${JSON.stringify(value)}`;
   throw new WordsError(`--doorbell takes ${DOORBELLS.join(", ")}, ${found}`);
 }

@@ -39,7 +39,7 @@ export interface JobOptions {
   /** Each rank in a process group of its own. */
   readonly groups: boolean;
   readonly terminal?: Terminal;
-  readonly stdout: NodeJS.WriteStream;
+  readonly stdout: Writable & { readonly isTTY?: boolean };
   readonly stderr: Writable;
   /** A rank's process has ended. */
   onRankEnded(end: RankEnd): void;

@@ -24,7 +24,7 @@ tarball=$work/out/$(npm pack --silent --ignore-scripts --pack-destination "$work
 [ -f "$tarball" ] || fail "npm pack made no tarball"
 tar -tzf "$tarball" | sed 's|^package/||' | sort >"$work/list"
 
-for file in package.json README.md dist/src/index.js dist/src/index.d.ts dist/src/cli/main.js \
+for file in package.json README.md dist/src/index.js dist/src/index.d.ts dist/src/cli/main.js dist/src/selftest/rank.js \
   "prebuilds/$machine/carillon.node" "prebuilds/$machine/carillon-exec"; do
   grep -qxF "$file" "$work/list" || fail "$file is not in the package"
 done
@@ -104,4 +104,7 @@ version=$(node -p 'require(process.argv[1]).version' "$root/package.json")
 grep -qF "$version" "$work/stdout" || { cat "$work/stdout" >&2; fail "carillon info does not name its version $version"; }
 grep -q shm "$work/stdout" || { cat "$work/stdout" >&2; fail "carillon info does not name the driver shm"; }
 
-echo "pack: $(wc -l <"$work/list") files, $kilobytes KiB, installed without scripts and run by two ranks"
+carillon selftest
+grep -qE '^ok +eventfd +busy receiver: ' "$work/stdout" || { cat "$work/stdout" >&2; fail "carillon selftest does not test the eventfd"; }
+
+echo "pack: $(wc -l <"$work/list") files, $kilobytes KiB, installed without scripts, run by two ranks and self-tested"
