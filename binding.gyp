@@ -45,7 +45,7 @@
         "native/bootstrap/client.cc",
         "native/bootstrap/hub.cc",
         "native/bootstrap/segment.cc",
-        "native/doorbell/handler.cc",
+        "native/doorbell/install.cc",
         "native/drivers/copy.cc",
         "native/leases/leases.cc",
         "native/leases/memory.cc"

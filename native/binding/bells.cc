@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../doorbell/install.h"
 #include "../doorbell/system_call.h"
 #include "rank.h"
 
@@ -55,8 +56,6 @@ void* serve(void* argument) {
   return nullptr;
 }
 
-void run_handler(void* self) { static_cast<Engine*>(self)->interrupted(); }
-
 }  // namespace
 
 bool open_bells(Rank* r) {
@@ -69,7 +68,7 @@ bool open_bells(Rank* r) {
       b.word = b.interrupt >= 0 ? map_page(b.interrupt) : nullptr;
       return b.word != nullptr;
     case BellKind::signal:
-      b.signal = install_signal();
+      b.signal = install_signal(on_signal);
       b.interrupts = true;
       // The thread that joins first. On Linux before 6.9 the process: the kernel then picks a thread, nearly always the main one.
       if (!b.on_progress_thread) b.interrupt = static_cast<int>(system_call(SYS_pidfd_open, gettid(), pidfd_thread));
@@ -81,7 +80,7 @@ bool open_bells(Rank* r) {
 bool start_bells(Rank* r) {
   Bells& b = r->bells;
   if (b.interrupts) {
-    b.handler = {run_handler, &r->engine};
+    b.handler = {run_engine, &r->engine};
     begin_interrupts(&b.handler);
   }
   if (b.kind != BellKind::futex) return true;
@@ -165,7 +164,7 @@ std::string bell_problem(BellKind kind, std::string* detail) {
     case BellKind::signal:
       *detail = "a real-time signal interrupts a thread that runs, its handler makes the progress; the eventfd wakes one that sleeps";
       if (system_call(SYS_pidfd_send_signal, -1, 0) == -ENOSYS) return "this kernel cannot send signals through pidfds (Linux 5.1)";
-      return install_signal() ? "" : "all real-time signals are in use";
+      return install_signal(on_signal) ? "" : "all real-time signals are in use";
     default: return "not in this version";
   }
 }

@@ -10,17 +10,16 @@
 
 #include "../core/request.h"
 #include "lease.h"
+#include "platform.h"
 #include "rank.h"
 
 namespace carillon {
 
-struct Environment {
+struct Environment : Waker {
   napi_env env = nullptr;
   uv_loop_t* loop = nullptr;
   Rank* rank = nullptr;
   CompletionQueue queue;
-  int notify_descriptor = -1;      // written by whoever completes a request of this thread
-  volatile bool copies_wait = false;  // set under the guard by this thread's own leave: bodies wait to be copied
 
   // Handles live on the heap: they outlast this object until libuv has closed them.
   uv_poll_t* notify = nullptr;
