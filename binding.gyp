@@ -46,6 +46,7 @@
         "native/bootstrap/hub.cc",
         "native/bootstrap/segment.cc",
         "native/doorbell/install.cc",
+        "native/doorbell/uintr_probe.cc",
         "native/drivers/copy.cc",
         "native/leases/leases.cc",
         "native/leases/memory.cc"

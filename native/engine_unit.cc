@@ -18,4 +18,7 @@
 #include "doorbell/handler.cc"
 #include "doorbell/poll.cc"
 #include "doorbell/signal.cc"
+#include "doorbell/uintr.cc"
+#include "doorbell/uintr_kernel.cc"
+#include "doorbell/uintr_simulated.cc"
 #include "drivers/shm.cc"

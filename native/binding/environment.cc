@@ -140,6 +140,8 @@ void detach_from_rank(Environment* e) {
   e->lull_set = false;
   e->bell_place = Environment::BellPlace::none;
   e->copies_wait = false;
+  e->interrupted = false;
+  leave_bells(rank);
   nudge_progress(rank);  // bodies of other threads' requests may wait to be copied
   release_rank(rank);
 }

@@ -58,12 +58,12 @@ void destroy(Rank* r) {
   if (r->leases) r->leases->close();  // reads and writes words of the segments below
   for (uint32_t i = 0; r->descriptors && i < r->size; ++i) {
     bootstrap::PeerDescriptors& d = r->descriptors[i];
+    if (r->peers) forget_target(&r->peers[i].bell);  // which uses them
     close_descriptor(d.segment);
     close_descriptor(d.bell);
     close_descriptor(d.escalation);
     close_descriptor(d.interrupt);
     close_descriptor(d.process);
-    if (r->peers) forget_target(&r->peers[i].bell);
     if (r->mapped && r->mapped[i]) munmap(const_cast<unsigned char*>(r->mapped[i]), r->mapped_bytes[i]);
   }
   close_bells(r);
