@@ -77,10 +77,16 @@ bool uif_is_enabled() {
   ours.sa_flags = SA_SIGINFO;
   sigemptyset(&ours.sa_mask);
   if (sigaction(SIGILL, &ours, &before) != 0) return false;
+  // The progress thread blocks all signals, and one that is raised by an instruction then ends the process.
+  sigset_t raised, blocked;
+  sigemptyset(&raised);
+  sigaddset(&raised, SIGILL);
+  pthread_sigmask(SIG_UNBLOCK, &raised, &blocked);
   illegal = false;
   guarded = true;
   test_uif();
   guarded = false;
+  pthread_sigmask(SIG_SETMASK, &blocked, nullptr);
   sigaction(SIGILL, &before, nullptr);
   return !illegal;
 #else
