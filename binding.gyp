@@ -45,7 +45,8 @@
         "native/bootstrap/client.cc",
         "native/bootstrap/hub.cc",
         "native/bootstrap/segment.cc",
-        "native/doorbell/handler.cc",
+        "native/doorbell/install.cc",
+        "native/doorbell/uintr_probe.cc",
         "native/drivers/copy.cc",
         "native/leases/leases.cc",
         "native/leases/memory.cc"

@@ -1,6 +1,6 @@
-// The engine as one unit: core, drivers and doorbells that progress reaches, compiled once, without vector registers and
+// The engine as one unit: core, drivers and doorbells, and all else that an interrupt handler reaches, compiled once, without vector registers and
 // without calls into the C library (flags in binding.gyp), so that it may run in an interrupt handler.
-// Not in it: long copies (drivers/copy.cc), bootstrap, the binding.
+// Not in it: long copies (drivers/copy.cc), bootstrap, the rest of the binding.
 #include "core/completion.cc"
 #include "core/endings.cc"
 #include "core/engine.cc"
@@ -12,8 +12,13 @@
 #include "core/receive.cc"
 #include "core/send.cc"
 #include "core/taker.cc"
+#include "binding/platform.cc"
 #include "doorbell/eventfd.cc"
 #include "doorbell/futex.cc"
+#include "doorbell/handler.cc"
 #include "doorbell/poll.cc"
 #include "doorbell/signal.cc"
+#include "doorbell/uintr.cc"
+#include "doorbell/uintr_kernel.cc"
+#include "doorbell/uintr_simulated.cc"
 #include "drivers/shm.cc"

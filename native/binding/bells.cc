@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../doorbell/install.h"
 #include "../doorbell/system_call.h"
 #include "rank.h"
 
@@ -55,7 +56,19 @@ void* serve(void* argument) {
   return nullptr;
 }
 
-void run_handler(void* self) { static_cast<Engine*>(self)->interrupted(); }
+// The calling thread is the one to be interrupted.
+bool begin_user_interrupts(Bells& b, const uintr::Machine* machine) {
+  const int descriptor = machine ? uintr::begin(machine) : -EOPNOTSUPP;
+  if (descriptor < 0) {
+    errno = -descriptor;
+    return false;
+  }
+  b.interrupt = descriptor;
+  b.machine = machine;
+  b.interrupts = true;
+  b.thread.store(gettid());
+  return true;
+}
 
 }  // namespace
 
@@ -69,11 +82,19 @@ bool open_bells(Rank* r) {
       b.word = b.interrupt >= 0 ? map_page(b.interrupt) : nullptr;
       return b.word != nullptr;
     case BellKind::signal:
-      b.signal = install_signal();
+      b.signal = install_signal(on_signal);
       b.interrupts = true;
       // The thread that joins first. On Linux before 6.9 the process: the kernel then picks a thread, nearly always the main one.
       if (!b.on_progress_thread) b.interrupt = static_cast<int>(system_call(SYS_pidfd_open, gettid(), pidfd_thread));
       return b.signal != 0;
+    case BellKind::uintr:
+    case BellKind::uintr_simulated: {
+      if (b.on_progress_thread) return true;  // which sleeps: the bell alone
+      std::string detail;
+      if (b.kind == BellKind::uintr) return begin_user_interrupts(b, uintr::probe(&detail));
+      b.signal = install_signal(uintr::on_simulated);
+      return b.signal != 0 && begin_user_interrupts(b, &uintr::simulated);
+    }
     default: return true;
   }
 }
@@ -81,7 +102,7 @@ bool open_bells(Rank* r) {
 bool start_bells(Rank* r) {
   Bells& b = r->bells;
   if (b.interrupts) {
-    b.handler = {run_handler, &r->engine};
+    b.handler = {run_engine, &r->engine};
     begin_interrupts(&b.handler);
   }
   if (b.kind != BellKind::futex) return true;
@@ -105,8 +126,23 @@ void stop_bells(Rank* r) {
   b.service_runs = false;
 }
 
+bool interrupts_me(const Rank* r) {
+  const Bells& b = r->bells;
+  return b.interrupts && (b.kind == BellKind::signal || b.thread.load(std::memory_order_relaxed) == gettid());
+}
+
+void leave_bells(Rank* r) {
+  Bells& b = r->bells;
+  if (!b.machine || b.thread.load() != gettid()) return;
+  r->engine.set_interruptible(false);
+  r->engine.poll(nullptr);  // and says so; who saw otherwise has published before, which is seen
+  uintr::end(b.machine);
+  b.thread.store(0);
+}
+
 void close_bells(Rank* r) {
   Bells& b = r->bells;
+  if (b.machine && b.thread.load() == gettid()) uintr::end(b.machine);
   if (b.word) munmap(b.word, page);
   if (b.interrupt >= 0) close(b.interrupt);
   b.word = nullptr;
@@ -123,20 +159,48 @@ bool target_of(const bootstrap::PeerDescriptors& d, uint32_t kind, int32_t signa
     case BellKind::signal:
       if (bootstrap::is_thread_of(d.interrupt, d.pid)) target->process = d.interrupt;
       return signal >= SIGRTMIN && signal <= SIGRTMAX;
+    case BellKind::uintr: {
+      std::string detail;
+      target->interrupt = d.interrupt;
+      if (uintr::probe(&detail)) uintr::introduce(target);  // else its bell is left
+      return true;
+    }
+    case BellKind::uintr_simulated: {
+      int32_t thread;
+      if (bootstrap::is_eventfd(d.interrupt)) return true;  // it is not interrupted at all
+      if (signal < SIGRTMIN || signal > SIGRTMAX || !uintr::open_simulated(d.interrupt, &target->word, &thread)) return false;
+      // A pidfd of the thread (Linux 6.9), if it is one of the peer's, which lives; else of the process, where the signal is passed on. Neither hits a stranger.
+      target->interrupt = static_cast<int>(system_call(SYS_pidfd_open, thread, pidfd_thread));
+      if (target->interrupt >= 0 &&
+          (!bootstrap::is_thread_of(target->interrupt, d.pid) || system_call(SYS_pidfd_send_signal, d.process, 0) != 0)) {
+        close(target->interrupt);
+        target->interrupt = -1;
+      }
+      if (target->interrupt < 0) target->interrupt = d.process;
+      uintr::introduce(target);
+      return true;
+    }
     default: return true;
   }
 }
 
 void forget_target(BellTarget* target) {
+  if (target->how == &uintr_doorbell) uintr::forget(uintr::kernel(), target);
+  if (target->how == &uintr_simulated_doorbell) {
+    uintr::forget(&uintr::simulated, target);
+    if (target->interrupt >= 0 && target->interrupt != target->process) close(target->interrupt);
+  }
   if (target->word) munmap(target->word, page);
   target->word = nullptr;
+  target->interrupt = -1;
+  target->id = 0;
 }
 
 bool bell_named(const char* name, BellKind* found) {
   std::string detail;
   if (strcmp(name, "auto") == 0) {
     // Measured (docs/doorbells.md): a signal costs more than it gains where the eventfd finds a thread that sleeps.
-    *found = doorbell_of(BellKind::uintr) && bell_problem(BellKind::uintr, &detail).empty() ? BellKind::uintr : BellKind::eventfd;
+    *found = bell_problem(BellKind::uintr, &detail).empty() ? BellKind::uintr : BellKind::eventfd;
     return true;
   }
   for (BellKind kind : every_bell) {
@@ -165,7 +229,12 @@ std::string bell_problem(BellKind kind, std::string* detail) {
     case BellKind::signal:
       *detail = "a real-time signal interrupts a thread that runs, its handler makes the progress; the eventfd wakes one that sleeps";
       if (system_call(SYS_pidfd_send_signal, -1, 0) == -ENOSYS) return "this kernel cannot send signals through pidfds (Linux 5.1)";
-      return install_signal() ? "" : "all real-time signals are in use";
+      return install_signal(on_signal) ? "" : "all real-time signals are in use";
+    case BellKind::uintr: return uintr::probe(detail) ? "" : *detail;
+    case BellKind::uintr_simulated:
+      *detail = "simulated over signals: as uintr, but for the instructions; for tests";
+      if (system_call(SYS_pidfd_send_signal, -1, 0) == -ENOSYS) return "this kernel cannot send signals through pidfds (Linux 5.1)";
+      return install_signal(uintr::on_simulated) ? "" : "all real-time signals are in use";
     default: return "not in this version";
   }
 }

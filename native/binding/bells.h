@@ -7,6 +7,7 @@
 #include "../bootstrap/client.h"
 #include "../doorbell/doorbell.h"
 #include "../doorbell/handler.h"
+#include "../doorbell/uintr.h"
 
 namespace carillon {
 
@@ -23,6 +24,9 @@ struct Bells {
   bool service_runs = false;
   std::atomic<bool> stop{false};
   Handler handler;
+  // uintr, real or simulated: by what, and the thread that joined first, which alone is interrupted. 0: it has gone, or there is none.
+  const uintr::Machine* machine = nullptr;
+  std::atomic<int32_t> thread{0};
 };
 
 // False: this machine refuses what it needs.
@@ -30,6 +34,11 @@ bool open_bells(Rank*);
 bool start_bells(Rank*);   // once the engine stands
 void stop_bells(Rank*);    // nobody interrupts or serves any more when this returns
 void close_bells(Rank*);
+
+// Whether what the calling thread does decides if the rank may be interrupted.
+bool interrupts_me(const Rank*);
+// The calling thread leaves the rank, which may live on: it is interrupted no more.
+void leave_bells(Rank*);
 
 // What a peer's segment and descriptors say. False: it is no doorbell that this version can ring. Owns what it maps until `forget`.
 bool target_of(const bootstrap::PeerDescriptors&, uint32_t kind, int32_t signal, BellTarget*);

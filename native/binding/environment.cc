@@ -85,7 +85,7 @@ napi_status attach_environment(napi_env env, napi_value queue, napi_value drain)
   if (!e) return napi_generic_failure;
   e->env = env;
   e->queue.words = static_cast<uint32_t*>(data);
-  e->queue.owner = e;
+  e->queue.owner = static_cast<Waker*>(e);
   e->notify_descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (e->notify_descriptor < 0 || napi_get_uv_event_loop(env, &e->loop) != napi_ok) {
     delete e;
@@ -140,6 +140,8 @@ void detach_from_rank(Environment* e) {
   e->lull_set = false;
   e->bell_place = Environment::BellPlace::none;
   e->copies_wait = false;
+  e->interrupted = false;
+  leave_bells(rank);
   nudge_progress(rank);  // bodies of other threads' requests may wait to be copied
   release_rank(rank);
 }

@@ -10,17 +10,16 @@
 
 #include "../core/request.h"
 #include "lease.h"
+#include "platform.h"
 #include "rank.h"
 
 namespace carillon {
 
-struct Environment {
+struct Environment : Waker {
   napi_env env = nullptr;
   uv_loop_t* loop = nullptr;
   Rank* rank = nullptr;
   CompletionQueue queue;
-  int notify_descriptor = -1;      // written by whoever completes a request of this thread
-  volatile bool copies_wait = false;  // set under the guard by this thread's own leave: bodies wait to be copied
 
   // Handles live on the heap: they outlast this object until libuv has closed them.
   uv_poll_t* notify = nullptr;
@@ -40,6 +39,7 @@ struct Environment {
   napi_async_context context = nullptr;
   napi_async_cleanup_hook_handle cleanup = nullptr;
   bool ending = false;
+  bool interrupted = false;        // what it says decides if the rank may be interrupted
   bool has_collectives = false;    // it is this thread that has taken them
 
   // Requests by index, in chunks that never move.
@@ -87,7 +87,7 @@ void watch_bell(Environment*);          // this loop takes part in the rank's be
 void after_leave(Environment*);         // copies what is short, hands on what is long
 bool bring_records(Environment*);       // frees what was drained, fills the room; are there records?
 uint64_t now_ns();
-void say_running(Environment*, bool runs);  // JavaScript runs on this thread; or (before a poll) it may sleep
+void say_running(Environment*, bool runs);  // JavaScript runs on this thread; or (before a poll) it may sleep. Looks for interrupts
 
 // A word of the queue's shared memory: Queue in src/native.ts.
 inline std::atomic<uint32_t>& queue_word(Environment* e, uint32_t index) {

@@ -11,10 +11,6 @@
 
 #include <string>
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
-
 #include "../bootstrap/segment.h"
 #include "bells.h"
 #include "../leases/memory.h"
@@ -31,35 +27,15 @@ Napi::Object row(Napi::Env env, const char* name, bool available, const std::str
   return object;
 }
 
-std::string user_interrupts() {
-#if defined(__x86_64__)
-  unsigned a, b, c, d;
-  bool processor = __get_cpuid_count(7, 0, &a, &b, &c, &d) && d >> 5 & 1;
-  if (!processor) return "this processor has no user interrupts (CPUID 7.0 EDX bit 5); and not in this version";
-  bool kernel = false;
-  if (FILE* file = fopen("/proc/cpuinfo", "re")) {
-    char line[4096];
-    while (!kernel && fgets(line, sizeof line, file)) kernel = strstr(line, " uintr") != nullptr;
-    fclose(file);
-  }
-  if (!kernel) return "the processor has user interrupts, this kernel does not enable them; and not in this version";
-  return "processor and kernel have user interrupts; not in this version";
-#else
-  return "user interrupts exist on x86-64 only; and not in this version";
-#endif
-}
-
 Napi::Value doorbells(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Napi::Array rows = Napi::Array::New(env);
   uint32_t i = 0;
   for (BellKind kind : every_bell) {
-    if (!doorbell_of(kind)) continue;
     std::string detail;
     const std::string problem = bell_problem(kind, &detail);
     rows[i++] = row(env, doorbell_of(kind)->name, problem.empty(), problem.empty() ? detail : problem);
   }
-  rows[i++] = row(env, "uintr", false, user_interrupts());
   return rows;
 }
 

@@ -53,6 +53,7 @@ napi_value join(napi_env env, napi_callback_info info) {
     free_request(e, r);
     return number(env, kFailed - static_cast<int32_t>(refusal));
   }
+  e->interrupted = interrupts_me(e->rank);
   watch_bell(e);
   count_outstanding(e, r);
   Engine& engine = e->rank->engine;
@@ -172,6 +173,7 @@ napi_value stats(napi_env env, napi_callback_info) {
   const Counters& c = e->rank->engine.counters();
   reap(e);
   const Interrupts reached = interrupts();
+  const uintr::Withheld withheld = uintr::withheld();
   const leases::Counts l = e->rank->leases->counts();
   const struct {
     const char* name;
@@ -181,7 +183,7 @@ napi_value stats(napi_env env, napi_callback_info) {
       {"localSent", c.local_sent},   {"received", c.received},            {"bytesReceived", c.bytes_received},
       {"pushed", c.pushed},          {"rings", c.rings},            {"ringsSaved", c.rings_saved},
       {"interrupts", c.interrupts},  {"handlerRuns", reached.all},        {"handlerRunsOnMainThread", reached.main_thread},
-      {"handled", c.handled},
+      {"handled", c.handled},        {"withheld", withheld.withheld},     {"late", withheld.late},
       {"escalations", c.escalations}, {"unexpected", c.unexpected},
       {"queued", c.queued},          {"waitsWon", e->waits_won},          {"waitsLost", e->waits_lost},
       {"wakes", e->wakes},           {"outstanding", e->outstanding},

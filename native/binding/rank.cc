@@ -31,25 +31,6 @@ pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
 std::atomic<Rank*> current{nullptr};
 std::atomic<bool> left{false}, abandoned{false};
 
-void notify(void*, CompletionQueue* queue) {
-  auto* environment = static_cast<Environment*>(queue->owner);
-  if (queue->signalled.exchange(1, std::memory_order_seq_cst) == 0) signal_descriptor(environment->notify_descriptor);
-}
-
-void start_timer(void* self) {
-  const itimerspec once = {{0, 0}, {0, 1'000'000}};
-  system_call(SYS_timerfd_settime, static_cast<Rank*>(self)->timer, 0, reinterpret_cast<long>(&once), 0);
-}
-
-void more(void* self) { signal_descriptor(static_cast<Rank*>(self)->nudge); }
-
-void copies(void* self, CompletionQueue* own) {
-  if (own)
-    static_cast<Environment*>(own->owner)->copies_wait = true;  // it looks after it has left the guard
-  else
-    more(self);  // the progress thread may be about to sleep
-}
-
 // Under Yama's scope 1 only ancestors may read our memory; the launcher's other descendants are our peers.
 void allow_reading(int socket) {
   ucred launcher = {};
@@ -77,12 +58,12 @@ void destroy(Rank* r) {
   if (r->leases) r->leases->close();  // reads and writes words of the segments below
   for (uint32_t i = 0; r->descriptors && i < r->size; ++i) {
     bootstrap::PeerDescriptors& d = r->descriptors[i];
+    if (r->peers) forget_target(&r->peers[i].bell);  // which uses them
     close_descriptor(d.segment);
     close_descriptor(d.bell);
     close_descriptor(d.escalation);
     close_descriptor(d.interrupt);
     close_descriptor(d.process);
-    if (r->peers) forget_target(&r->peers[i].bell);
     if (r->mapped && r->mapped[i]) munmap(const_cast<unsigned char*>(r->mapped[i]), r->mapped_bytes[i]);
   }
   close_bells(r);
@@ -159,7 +140,7 @@ Rank* create(const char* address, uint32_t rank, uint32_t size, const Settings& 
     return nullptr;
   }
   r->engine.init(rank, size, r->peers, r->bins, r->pool, r->pool_bytes, &r->header()->attention,
-                 {.self = r, .notify = notify, .start_timer = start_timer, .more = more, .copies = copies}, limits);
+                 platform_of(r), limits);
   if (*address) {
     const int interrupt = r->bells.interrupt >= 0 ? r->bells.interrupt : r->bell;
     r->client = bootstrap::client_open(address, rank, size, r->segment.descriptor, r->bell, r->escalation, interrupt, refusal);

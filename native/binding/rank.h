@@ -14,6 +14,7 @@
 #include "../drivers/shm.h"
 #include "../leases/leases.h"
 #include "bells.h"
+#include "platform.h"
 
 namespace carillon {
 
@@ -26,7 +27,7 @@ struct Settings {
   bool interrupts_progress = false;          // interrupt doorbells reach the progress thread, not JavaScript
 };
 
-struct Rank {
+struct Rank : ProgressWaker {
   enum class State : uint8_t { joining, joined, refused };
 
   Engine engine;
@@ -51,7 +52,7 @@ struct Rank {
   leases::Leases* leases = nullptr;  // outlives the rank while JavaScript holds leased memory
 
   Bells bells;
-  int bell = -1, escalation = -1, nudge = -1, timer = -1, epoll = -1;
+  int bell = -1, escalation = -1, epoll = -1;
   pthread_t thread = {};
   bool thread_runs = false;
   std::atomic<bool> stop{false};

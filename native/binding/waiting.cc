@@ -196,7 +196,7 @@ void adaptive_wait(Environment* e) {
 
 // If the loop is going to block, JavaScript runs no more, and whoever has something shall ring. Else it was perhaps not rung: look.
 void before_poll(Environment* e) {
-  for (int turn = 0; e->rank && !e->ending && (e->rank->engine.running() || e->rank->engine.interruptible()); ++turn) {
+  for (int turn = 0; e->rank && !e->ending && (e->rank->engine.running() || (e->interrupted && e->rank->engine.interruptible())); ++turn) {
     const bool blocks = uv_backend_timeout(e->loop) != 0;
     if (blocks) say_running(e, false);
     e->rank->engine.poll(&e->queue);
@@ -346,8 +346,12 @@ void watch_bell(Environment* e) {
 
 void say_running(Environment* e, bool runs) {
   Engine& engine = e->rank->engine;
+  if (e->interrupted) {
+    engine.set_interruptible(runs);
+    const Bells& bells = e->rank->bells;
+    if (bells.machine && bells.machine->look) bells.machine->look();  // what came in a system call
+  }
   engine.set_running(runs && e->adaptive);
-  if (e->rank->bells.interrupts) engine.set_interruptible(runs);
 }
 
 void after_leave(Environment* e) { copy_bodies(e, kShortCopy); }

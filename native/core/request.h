@@ -153,7 +153,7 @@ struct CompletionQueue {
   std::atomic<uint32_t> signalled{0};    // 1: the thread was woken and has not looked since (pairs with Environment)
   bool dirty = false;                    // got records since the last notify
   CompletionQueue* next_dirty = nullptr;
-  void* owner = nullptr;                 // binding's environment
+  void* owner = nullptr;                 // binding's Waker (platform.h)
 };
 
 }  // namespace carillon

@@ -25,7 +25,9 @@ struct BellTarget {
   int escalation = -1;
   int process = -1;                        // pidfd of its process, or of the thread to interrupt; owned by whoever connected
   int32_t signal = 0;                      // which one interrupts it
-  std::atomic<uint32_t>* word = nullptr;   // futex: counts rings, written by all who ring
+  std::atomic<uint32_t>* word = nullptr;   // futex: counts rings, written by all who ring; uintr_simulated: whether an interrupt is posted
+  int interrupt = -1;                      // uintr: what senders register; uintr_simulated: pidfd of the thread, or its process. As `process`
+  uint64_t id = 0;                         // uintr: whose entry in the table of senders; never given again, 0: none
 };
 
 struct Doorbell {
@@ -35,7 +37,7 @@ struct Doorbell {
   void (*escalate)(const BellTarget*);
 };
 
-extern const Doorbell eventfd_doorbell, poll_doorbell, futex_doorbell, signal_doorbell;
+extern const Doorbell eventfd_doorbell, poll_doorbell, futex_doorbell, signal_doorbell, uintr_doorbell, uintr_simulated_doorbell;
 
 // Null: no such kind in this version.
 const Doorbell* doorbell_of(BellKind);

@@ -21,6 +21,8 @@ const Doorbell* doorbell_of(BellKind kind) {
     case BellKind::poll: return &poll_doorbell;
     case BellKind::futex: return &futex_doorbell;
     case BellKind::signal: return &signal_doorbell;
+    case BellKind::uintr: return &uintr_doorbell;
+    case BellKind::uintr_simulated: return &uintr_simulated_doorbell;
     default: return nullptr;
   }
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The native tests, without Node: parts of the engine, bootstrap, leases, the engine under real threads (ThreadSanitizer, then
+# The native tests, without Node: parts of the engine, bootstrap, leases, user interrupts, the engine under real threads (ThreadSanitizer, then
 # AddressSanitizer), what the fuzzers know and found, CARILLON_KILLS (500) real ranks killed as they talk, the simulator for
 # CARILLON_SIM_SECONDS (60), and what the engine's object may contain. Ends with "N passed, M failed".
 set -u
@@ -55,6 +55,7 @@ tsan="$common -O1 -fsanitize=thread"
   echo "$CXX $asan -DCARILLON_SIM test/fuzz/replay.cc test/fuzz/peer_fuzz.cc test/fuzz/side.cc native/engine_unit.cc -o $folder/replay_peer"
   echo "$CXX $asan test/fuzz/replay.cc test/fuzz/handshake_fuzz.cc native/bootstrap/client.cc native/bootstrap/segment.cc -o $folder/replay_handshake"
   echo "$CXX $common -O1 -fsanitize=address,undefined -fno-sanitize-recover=all test/native/bootstrap_test.cc native/bootstrap/*.cc -o $folder/bootstrap_test"
+  echo "$CXX $asan test/native/uintr_test.cc native/engine_unit.cc native/doorbell/install.cc native/doorbell/uintr_probe.cc -o $folder/uintr_test"
   echo "$CXX $asan test/native/leases_test.cc native/leases/*.cc native/bootstrap/segment.cc -o $folder/leases_test"
   echo "$CXX $tsan test/native/leases_test.cc native/leases/*.cc native/bootstrap/segment.cc -o $folder/leases_tsan"
 } | xargs -P "$(nproc)" -I{} sh -c '{}' >"$folder/build.log" 2>&1
@@ -69,6 +70,7 @@ report $? "the ranks to be killed compile"
 run engine_test "$folder/engine_test"
 run bootstrap_test "$folder/bootstrap_test"
 run leases_test "$folder/leases_test"
+run uintr_test "$folder/uintr_test"
 TSAN_OPTIONS=halt_on_error=1 run engine_tsan "$folder/engine_tsan" threads
 run kill_test "$folder/kill_test" --kills "${CARILLON_KILLS:-500}"
 TSAN_OPTIONS=halt_on_error=1 run leases_tsan "$folder/leases_tsan" threads
@@ -99,10 +101,17 @@ $CXX -O2 -std=c++20 -fPIC -fvisibility=hidden -fno-exceptions -fno-rtti -fno-sta
 report $? "the engine's unit compiles without vector registers"
 ! objdump -d --no-show-raw-insn "$folder/unit.o" | cut -f 2- | grep -E "$vector"
 report $? "no vector register in the engine's unit"
-# What it may call outside itself: nothing. _GLOBAL_OFFSET_TABLE_ is the linker's.
-undefined=$(nm --undefined-only "$folder/unit.o" | awk '{print $2}' | grep -v -x '_GLOBAL_OFFSET_TABLE_')
+# What it may need from outside itself: nothing but these. _GLOBAL_OFFSET_TABLE_ is the linker's.
+allowed='_GLOBAL_OFFSET_TABLE_'
+undefined=$(nm --undefined-only "$folder/unit.o" | awk '{print $2}' | grep -v -x -E "$allowed")
 [ -z "$undefined" ]
 report $? "no undefined symbol in the engine's unit${undefined:+: $undefined}"
+# A handler of user interrupts and the four instructions, built wherever the processor might have them.
+if [ "$(uname -m)" = x86_64 ]; then
+  found=$(objdump -d --no-show-raw-insn "$folder/unit.o" | grep -o -w -E 'uiret|senduipi|clui|stui|testui' | sort -u | tr '\n' ' ')
+  [ "$found" = 'clui senduipi stui testui uiret ' ]
+  report $? "the instructions of user interrupts are in the engine's unit: $found"
+fi
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

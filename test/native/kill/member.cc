@@ -44,7 +44,7 @@ bool Member::join(const char* address, uint32_t rank, uint32_t size) {
   settings.reads_peers = rank % 3 != 2;  // every third has bodies sent in packets
   environment_ = new Environment;
   environment_->queue.words = static_cast<uint32_t*>(calloc(queue_words, sizeof(uint32_t)));
-  environment_->queue.owner = environment_;
+  environment_->queue.owner = static_cast<Waker*>(environment_);
   environment_->notify_descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   waits_ = epoll_create1(EPOLL_CLOEXEC);
   rank_ = environment_->rank = acquire_rank(address, rank, size, settings, &refusal);
