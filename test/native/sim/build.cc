@@ -120,6 +120,7 @@ void choose_parameters() {
   w.limits.quota_envelopes = 1 + r.below(12);
   w.limits.pushed_least = r.chance(500) ? 1 : UINT64_MAX;
   w.limits.max_message = 1 << 20;
+  w.limits.handler_packets = r.chance(500) ? 1 + r.below(3) : 16;
   uint64_t allowed = w.size * (w.limits.quota_bytes + wants * charge_of(w.limits.eager_bytes) +
                                Pool::smallest * (w.limits.quota_envelopes + wants));
   w.pool_bytes = w.small_pool ? (Pool::smallest + 1) * (2 + r.below(5))  // one of the largest, at least
