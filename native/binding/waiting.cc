@@ -346,12 +346,16 @@ void watch_bell(Environment* e) {
 
 void say_running(Environment* e, bool runs) {
   Engine& engine = e->rank->engine;
+  const bool told = engine.interruptible();
   if (e->interrupted) {
     engine.set_interruptible(runs);
     const Bells& bells = e->rank->bells;
     if (bells.machine && bells.machine->look) bells.machine->look();  // what came in a system call
   }
   engine.set_running(runs && e->adaptive);
+  if (!e->interrupted || !runs || told) return;
+  engine.poll(&e->queue);  // which says so to who may ring
+  after_leave(e);
 }
 
 void after_leave(Environment* e) { copy_bodies(e, kShortCopy); }

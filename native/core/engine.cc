@@ -7,6 +7,7 @@ namespace carillon {
 
 namespace {
 constexpr int kRounds = 16;  // looks before a holder hands the rest to the progress thread
+constexpr int kHandlerRounds = 2;  // times that a handler does what others pended meanwhile, before it does the same
 // Looks at the attention of a peer that may come back, before it is rung: about 10 µs, half of what the ring costs where waking
 // another processor is slow. Not tried for a while after it was in vain.
 constexpr int kPatience = 250, kImpatient = 8;
@@ -72,13 +73,14 @@ void Engine::leave(CompletionQueue* own) {
 
 void Engine::leave_after(CompletionQueue* own, int rounds) {
   const bool handler = handler_;
+  int pended = 0;
   if (!own) take_over();  // else its thread looks at the rings next, or copies
   for (int round = 0;; ++round) {
     settle(own);
-    if ((attention_.awake() || retry_) && !polled_.load(std::memory_order_seq_cst)) {
+    const bool runs = interruptible_.load(std::memory_order_seq_cst), lingers = running_.load(std::memory_order_seq_cst) && handles_ <= 1;
+    if ((attention_.awake() || retry_ || attention_.lacks(lingers, runs)) && !polled_.load(std::memory_order_seq_cst)) {
       // Arm, then look once more: a sender that published before it saw us armed is seen here.
-      const bool runs = interruptible_.load(std::memory_order_seq_cst);
-      attention_.arm(running_.load(std::memory_order_seq_cst) && handles_ <= 1, runs);
+      attention_.arm(lingers, runs);
       if (look()) {
         if (round < rounds) {
           progress();
@@ -94,6 +96,10 @@ void Engine::leave_after(CompletionQueue* own, int rounds) {
     if (guard_.try_leave()) {
       if (due) platform_.more(platform_.self);
       return;
+    }
+    if (handler && ++pended > kHandlerRounds) {
+      guard_.leave_anyway();
+      return platform_.more(platform_.self);
     }
     rest_due_ = due;
     handler_ = handler;
@@ -175,7 +181,8 @@ void Engine::accept_submission(Submission* s) {
 void Engine::progress() {
   attention_.wake(lingers_.load(std::memory_order_relaxed));
   if (!submissions_.empty()) run_submissions();
-  if (pool_.any_returned()) collect_returned();
+  if (handler_ && pool_.any_returned()) rest_due_ = true;
+  else if (pool_.any_returned()) collect_returned();
   if (retry_) {
     retry_ = any_stalled_ = false;
     for (uint32_t i = 0; i < size_; ++i) peers_[i].stalled = false;
@@ -193,11 +200,15 @@ void Engine::progress() {
       if (p.lines) flush(p);
       if (!p.pushes.empty() && handler_) rest_due_ = true;
       else if (!p.pushes.empty()) push(p);
-    } else if (drained) {
+    } else if (drained && !handler_) {
       abandon(p);
     }
     publish(p);
     if (p.port->broken) p.ending = Ending::protocol;
+    if (handler_ && p.ending != Ending::none) {
+      rest_due_ = true;
+      continue;
+    }
     if (p.ending != Ending::none && !p.stalled && !p.driver->look(p.port, Packets::any)) finalize(p);
     if (p.ending == Ending::protocol) finalize(p);
   }

@@ -99,6 +99,8 @@ struct Limits {
   // Bodies that are pushed although they could be pulled; and up to which size if their sender's JavaScript runs: it may compute.
   uint64_t pushed_least = 32 << 10, pushed_most = 64 << 20, pushed_running = 2 << 20;
   uint64_t max_message = uint64_t{1} << 32;  // larger offers are a protocol error
+  // What a handler does for each peer before it hands the rest to the progress thread: packets received, packets sent, outcomes heard.
+  uint32_t handler_packets = 16;
 };
 
 // Counters, written under the guard, read racily for statistics.
@@ -137,7 +139,8 @@ class Engine {
   void submit(Submission*, CompletionQueue* own);
   // Looks at everything; or has the holder do it.
   void poll(CompletionQueue* own);
-  // The same in an interrupt handler, whatever that interrupted, for a bounded time: the progress thread does the rest.
+  // The same in an interrupt handler, whatever that interrupted, for a bounded time: the progress thread does the rest, and what has no
+  // bound of its own (bodies pushed, blocks given back, a peer's end).
   void interrupted();
 
   // ---- holder of the guard only ----

@@ -47,6 +47,12 @@ class Guard {
     return word_.compare_exchange_strong(expected, kFree, std::memory_order_seq_cst);
   }
 
+  // Holder, armed: goes although work may be pending, and has somebody enter after it.
+  void leave_anyway() {
+    CARILLON_STEP("guard.leave_anyway");
+    word_.exchange(kFree, std::memory_order_seq_cst);
+  }
+
   bool pending() const { return word_.load(std::memory_order_relaxed) != kHeld; }
 
  private:

@@ -19,7 +19,7 @@ void Engine::start_push(Peer& p, Request* r) {
   ++counters_.pushed;
   r->pulled = 0;
   p.pushes.append(r);
-  push(p);
+  if (!handler_) push(p);  // else progress has it done
 }
 
 // As much as there is room for; several bodies take turns.

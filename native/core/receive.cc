@@ -5,8 +5,7 @@
 namespace carillon {
 
 namespace {
-constexpr int kBudget = 256;  // packets of one peer before the next one's turn ...
-constexpr int kHandlerBudget = 16;  // ... in an interrupt handler ...
+constexpr int kBudget = 256;   // packets of one peer before the next one's turn ...
 constexpr int kCellCost = 64;  // ... of which a part of a body in a cell counts for as many
 constexpr uint64_t kEnvelope = 128;  // bytes that an empty message counts for, in what its sender has not heard of
 }  // namespace
@@ -49,7 +48,7 @@ bool Engine::leaves(const Peer& p) {
 // False: there may be more.
 bool Engine::receive(Peer& p) {
   p.left = false;
-  for (int budget = handler_ ? kHandlerBudget : kBudget; budget > 0; --budget) {
+  for (int budget = handler_ ? static_cast<int>(limits_.handler_packets) : kBudget; budget > 0; --budget) {
     if (p.stalled) return true;
     if (leaves(p)) {
       p.left = any_left_ = true;

@@ -130,10 +130,11 @@ Request* Engine::close_offer(Peer& p, uint16_t slot) {
   return r;
 }
 
-// What may leave the lines, in turn. `stuck`: buckets whose head found no offer word.
+// What may leave the lines, in turn. `stuck`: buckets whose head found no offer word. False also: it is enough for a handler.
 bool Engine::send_lines(Peer& p, uint32_t* stuck) {
   uint32_t first = p.next_line;
   bool fresh = false;
+  uint32_t budget = handler_ ? limits_.handler_packets : UINT32_MAX;
   for (uint32_t i = 0; i < buckets; ++i) {
     uint32_t b = (first + i) % buckets;
     while (Request* r = p.line[b].first()) {
@@ -146,6 +147,12 @@ bool Engine::send_lines(Peer& p, uint32_t* stuck) {
         how = may_leave(p, b, r->bytes, r->synchronous);
       }
       if (how == Leave::not_now) break;
+      if (budget == 0) {
+        p.next_line = b;
+        platform_.more(platform_.self);
+        return false;
+      }
+      --budget;
       if (put(p, r, how, 0)) continue;
       if (p.port->broken) retry_ = true;  // have progress find out and end it
       p.next_line = b;
@@ -185,7 +192,7 @@ void Engine::flush(Peer& p) {
 bool Engine::outcomes(Peer& p) {
   Ticket ticket;
   Outcome outcome;
-  for (uint32_t budget = 2 * max_slots; budget > 0; --budget) {  // a peer that goes on and on holds nobody up
+  for (uint32_t budget = handler_ ? limits_.handler_packets : 2 * max_slots; budget > 0; --budget) {  // a peer that goes on and on holds nobody up
     if (!p.driver->outcome(p.port, &ticket, &outcome)) return true;
     if (ticket.slot >= max_slots || ticket.generation == 0 || p.offer_generation[ticket.slot] != ticket.generation)
       continue;  // answers what was taken back meanwhile

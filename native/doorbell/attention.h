@@ -25,6 +25,8 @@ class Attention {
     CARILLON_STEP("attention.arm");
     word_->exchange(++epoch_ << 3 | (runs ? 4 : 0) | (lingers ? 3 : 1), std::memory_order_seq_cst);
     awake_ = false;
+    lingers_ = lingers;
+    runs_ = runs;
   }
   // Guard's holder: somebody is awake in progress, nobody needs to ring.
   void wake(bool lingers) {
@@ -35,6 +37,8 @@ class Attention {
   }
 
   bool awake() const { return awake_; }
+  // Asleep, and it does not say what is so by now, which would spare its senders rings or have them interrupt.
+  bool lacks(bool lingers, bool runs) const { return !awake_ && ((lingers && !lingers_) || (runs && !runs_)); }
 
   static bool asleep(uint64_t value) { return value & 1; }
   static bool lingers(uint64_t value) { return value >> 1 & 1; }
@@ -44,7 +48,7 @@ class Attention {
  private:
   std::atomic<uint64_t>* word_ = nullptr;
   uint64_t epoch_ = 0;
-  bool awake_ = true;
+  bool awake_ = true, lingers_ = false, runs_ = false;
 };
 
 }  // namespace carillon

@@ -1,5 +1,5 @@
 // Direct tests of the engine's parts: guard and submission queue (with threads), what is accepted as a packet, and those of
-// engine_matching.cc and engine_pool.cc. Linked with native/engine_unit.cc. Prints one line per check; the exit code is 1
+// engine_interrupts.cc, engine_matching.cc and engine_pool.cc. Linked with native/engine_unit.cc. Prints one line per check; the exit code is 1
 // when one failed. `threads`: only what runs in threads; `depth`: measures (engine_depth.cc).
 #include <pthread.h>
 
@@ -7,9 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "../../native/core/engine.h"
-#include "../../native/drivers/shm.h"
-#include "engine_test.h"
+#include "engine_side.h"
 
 using namespace carillon;
 
@@ -109,69 +107,6 @@ static void guard() {
   check(shared.in_order, "each thread's submissions stay in order");
   check(shared.looked == 4 * rounds, "the last look saw everything");
 }
-
-// ---- an engine that nobody else uses -----------------------------------------------------------------------------------
-
-namespace {
-struct Side {
-  explicit Side(unsigned char* peer);
-  ~Side() {
-    free(segment);
-    free(pool);
-  }
-  Side(const Side&) = delete;
-
-  Engine engine;
-  Peer peers[2];
-  shm::ShmPort port;
-  shm::Cells cells;
-  MatcherBins bins{Matcher::least_bins};
-  unsigned char* segment;
-  unsigned char* pool;
-  CompletionQueue queue;
-  uint32_t words[queue_layout::records + queue_layout::capacity * queue_layout::record_words] = {};
-};
-
-const Doorbell silent = {.name = "silent", .ring = [](const BellTarget*, bool) { return false; }, .escalate = [](const BellTarget*) {}};
-
-constexpr uint32_t ring_bytes = shm::ring_bytes_for(2);
-constexpr size_t segment_bytes = shm::segment_bytes(2, ring_bytes);
-
-// Rank 0, connected to the segment of a rank 1 that nobody runs: its packets are written by hand.
-Side::Side(unsigned char* peer) {
-  segment = static_cast<unsigned char*>(aligned_alloc(4096, segment_bytes));
-  pool = static_cast<unsigned char*>(aligned_alloc(64, 16 << 20));
-  memset(segment, 0, segment_bytes);
-  memset(peer, 0, segment_bytes);
-  for (uint32_t i = 0; i < 2; ++i)
-    shm::format(i == 0 ? segment : peer, i, 2, ring_bytes, Limits{}.quota_bytes, Limits{}.quota_envelopes);
-  engine.init(0, 2, peers, bins.bins, pool, 16 << 20, &shm::header(segment)->attention,
-              {.self = this,
-               .notify = [](void*, CompletionQueue*) {},
-               .start_timer = [](void*) {},
-               .more = [](void*) {},
-               .copies = [](void*, CompletionQueue*) {}},
-              Limits{});
-  queue.words = words;
-  (void)engine.try_enter();
-  shm::connect(&port, segment, peer, segment_bytes, 1, &cells);
-  engine.connect(1, &shm::driver, &port, {.how = &silent});
-  engine.leave(nullptr);
-}
-
-struct Receive : Request {
-  Receive(Side* s, int32_t asked) {
-    submission_kind = SubmissionKind::receive;
-    queue = &s->queue;
-    peer = any_source;
-    tag = asked;
-    bytes = UINT64_MAX;
-  }
-};
-
-unsigned char* ring_of(unsigned char* peer) { return peer + shm::page + shm::round_up(sizeof(shm::Lane), shm::page); }
-shm::Lane* lane_of(unsigned char* peer) { return reinterpret_cast<shm::Lane*>(peer + shm::page); }
-}  // namespace
 
 // ---- what is accepted as a packet ---------------------------------------------------------------------------------------
 
@@ -340,6 +275,7 @@ int main(int count, char** arguments) {
     validation();
     leaving();
     short_offer();
+    test_interrupts();
   }
   guard();
   printf("%d passed, %d failed\n", passed, failed);

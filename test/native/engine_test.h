@@ -20,7 +20,8 @@ struct MatcherBins {
   carillon::Matcher::Bins bins;
 };
 
-// engine_matching.cc, engine_pool.cc, engine_depth.cc
+// engine_interrupts.cc, engine_matching.cc, engine_pool.cc, engine_depth.cc
+void test_interrupts();
 void test_matching();
 void test_pool();
 void measure_depth();

@@ -1,144 +1,24 @@
 // The engine under real threads: two ranks over one mapping, each with two threads that send, receive, cancel, copy and go
-// (as JavaScript threads do) and one that makes progress; every protocol at once, every body checked, every message
-// accounted for. Made for ThreadSanitizer, which sees no second mapping and no Node, and for AddressSanitizer.
+// (as JavaScript threads do), one that makes progress, and one that interrupts: by signals to the others, whose handler makes
+// progress, and as a handler itself. Every protocol at once, every body checked, every message accounted for. Made for ThreadSanitizer, which sees no second mapping and no Node, and for AddressSanitizer.
 //   threads_test SECONDS: one world after the other, each of other limits. The last line is "N passed, M failed".
 // Not responsible for lost wake-ups: nobody sleeps here (the simulator, test/native/sim, is for those).
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
-#include <atomic>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <new>
-#include <vector>
 
-#include "../../native/core/engine.h"
-#include "../../native/drivers/shm.h"
+#include "threads_model.h"
 
 using namespace carillon;
+using namespace threads;
 
 namespace {
-
-constexpr uint32_t ranks = 2, threads_per_rank = 2, tags = 3;
-constexpr uint64_t short_copy = 100'000;  // a thread copies up to that by itself, the progress thread the rest
-constexpr uint32_t most_messages = 1 << 20;
-
-// What became of a message, as each side learned it. Bits are only ever added.
-enum Fate : uint32_t { sent = 1, cancelled = 2, closed = 4, delivered = 8, dropped = 16 };
-
-struct Message {
-  std::atomic<uint32_t> fate{0};
-  uint32_t source = 0, dest = 0, tag = 0;
-  uint64_t bytes = 0;
-};
-
-struct Random {
-  uint64_t state;
-  uint32_t below(uint32_t n) {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return static_cast<uint32_t>(state * 0x2545f4914f6cdd1dull >> 33) % n;
-  }
-};
-
-struct Operation {
-  Request request;
-  uint32_t message = 0;           // send: its number, from 1
-  unsigned char* body = nullptr;  // send, or `into`
-  bool cancel_asked = false;
-};
-
-struct Rank;
-
-// What stands for a JavaScript thread.
-struct Thread {
-  Rank* rank = nullptr;
-  Random random = {1};
-  CompletionQueue* queue = nullptr;
-  uint32_t consumed = 0;
-  bool copies_wait = false;
-  std::vector<Operation*> operations;  // by index; null: free
-  std::vector<uint32_t> free_indices;
-  std::vector<Block*> taken;
-  std::vector<unsigned char*> abandoned;  // bodies that somebody may still be reading
-  uint32_t sends = 0, receives = 0, wide = 0;  // outstanding; wide: receives that take anything
-};
-
-struct Rank {
-  Engine engine;
-  Peer peers[ranks];
-  shm::ShmPort port;
-  shm::Cells cells;
-  void* bins[Matcher::tables * Matcher::least_bins] = {};
-  unsigned char *segment = nullptr, *pool = nullptr;
-  uint32_t number = 0;
-  Rank* other = nullptr;
-  Thread threads[threads_per_rank];
-  std::atomic<bool> stop{false};
-};
-
-Rank* both[ranks];
-Message* messages;
-std::atomic<uint32_t> message_count{0};
-std::atomic<uint32_t> still_sending{0};
-std::atomic<bool> time_is_up{false};
-std::atomic<uint64_t> counted[32];  // by fate, one bit each
-std::atomic<int> errors{0};
-
-void wrong(const char* what, uint32_t number) {
-  if (errors.fetch_add(1) < 10) printf("FAIL %s (message %u)\n", what, number);
-}
-
-uint64_t word_of(uint32_t number, uint64_t index) { return (number * 0x9e3779b97f4a7c15ull + index) * 0xbf58476d1ce4e5b9ull; }
-
-void fill(unsigned char* to, uint64_t bytes, uint32_t number) {
-  for (uint64_t i = 0; i < bytes; i += 8) {
-    const uint64_t word = word_of(number, i);
-    memcpy(to + i, &word, bytes - i < 8 ? bytes - i : 8);
-  }
-}
-
-bool intact(const unsigned char* from, uint64_t bytes, uint32_t number) {
-  for (uint64_t i = 0; i < bytes; i += 8) {
-    const uint64_t word = word_of(number, i);
-    if (memcmp(from + i, &word, bytes - i < 8 ? bytes - i : 8) != 0) return false;
-  }
-  return true;
-}
-
-// As process_vm_readv: the sender may write there meanwhile if it has taken the body back; what was copied then does not
-// count. Between processes that is no race, so neither may it be one here: both sides are atomic.
-CopyResult copy(int, int, uint64_t remote, unsigned char* local, uint64_t bytes) {
-  auto* from = reinterpret_cast<const unsigned char*>(remote);
-  uint64_t i = 0;
-  for (; i + 8 <= bytes; i += 8) {
-    const uint64_t word = __atomic_load_n(reinterpret_cast<const uint64_t*>(from + i), __ATOMIC_RELAXED);
-    memcpy(local + i, &word, 8);
-  }
-  for (; i < bytes; ++i) local[i] = __atomic_load_n(from + i, __ATOMIC_RELAXED);
-  return CopyResult::ok;
-}
-
-void scribble(unsigned char* body, uint64_t bytes) {
-  for (uint64_t i = 0; i + 8 <= bytes; i += 8) __atomic_store_n(reinterpret_cast<uint64_t*>(body + i), ~uint64_t{0}, __ATOMIC_RELAXED);
-}
-
-void decide(uint32_t number, Fate fate) {
-  const uint32_t before = messages[number - 1].fate.fetch_or(fate);
-  counted[fate].fetch_add(1, std::memory_order_relaxed);
-  constexpr uint32_t senders = sent | cancelled | closed;
-  if (before & fate) wrong("the same twice", number);
-  if (fate & senders && before & senders) wrong("ends twice at its sender", number);
-  if ((before | fate) & cancelled && (before | fate) & (delivered | dropped)) wrong("cancelled, yet taken", number);
-}
-
-bool resolved(const Message& m) {
-  const uint32_t fate = m.fate.load();
-  return fate & (cancelled | closed) || (fate & sent && fate & (delivered | dropped));
-}
 
 // Leaves the processor to others; nobody is told to wake us.
 void pause_briefly() {
@@ -147,6 +27,14 @@ void pause_briefly() {
 }
 
 // ---- what the binding does around the engine --------------------------------------------------------------------------
+
+thread_local Rank* interrupted_rank = nullptr;
+
+void on_signal(int) {
+  const int kept = errno;
+  if (interrupted_rank) interrupted_rank->engine.interrupted();
+  errno = kept;
+}
 
 void enter_waiting(Engine& engine) {
   while (!engine.try_enter()) sched_yield();
@@ -428,6 +316,8 @@ void detach(Thread& t) {
 void* behave(void* argument) {
   Thread& t = *static_cast<Thread*>(argument);
   Rank& rank = *t.rank;
+  interrupted_rank = &rank;
+  t.id.store(gettid());
   attach(t);
   while (!time_is_up.load(std::memory_order_relaxed)) {
     const uint32_t what = t.random.below(1000);
@@ -440,6 +330,7 @@ void* behave(void* argument) {
       detach(t);
       attach(t);
     } else if (what < 940) {
+      rank.engine.set_interruptible(what < 930);
       rank.engine.poll(t.queue);
       after_leave(t);
     } else {
@@ -468,6 +359,24 @@ void* behave(void* argument) {
     for (uint32_t i = 0; i < 4; ++i) receive(t, 0, any_tag, UINT64_MAX, false);
   else
     detach(t);
+  t.id.store(0);
+  return nullptr;
+}
+
+// One thread a rank: whoever it is told to ring, and others that nobody rang.
+void* interrupt(void* argument) {
+  auto* rank = static_cast<Rank*>(argument);
+  Random random = {rank->number + 1};
+  while (!rank->stop.load()) {
+    const bool rung = rank->rung.exchange(false);
+    for (uint32_t i = random.below(3); i > 0; --i) {
+      const int32_t thread = rank->threads[rung ? 0 : random.below(threads_per_rank)].id.load();
+      if (thread == 0 || random.below(3) == 0) rank->engine.interrupted();
+      else syscall(SYS_tgkill, getpid(), thread, SIGUSR1);
+      rank->sent_interrupts.fetch_add(1, std::memory_order_relaxed);
+    }
+    pause_briefly();
+  }
   return nullptr;
 }
 
@@ -495,7 +404,13 @@ void* make_progress(void* argument) {
   return nullptr;
 }
 
-const Doorbell silent = {.name = "silent", .ring = [](const BellTarget*, bool) { return false; }, .escalate = [](const BellTarget*) {}};
+const Doorbell interrupts = {.name = "interrupts",
+                             .ring =
+                                 [](const BellTarget* target, bool runs) {
+                                   if (runs) both[target->bell]->rung.store(true);
+                                   return runs;
+                                 },
+                             .escalate = [](const BellTarget*) {}};
 
 void run_all(void* (*what)(void*), uint32_t from) {
   pthread_t started[ranks * threads_per_rank];
@@ -510,6 +425,8 @@ void run_all(void* (*what)(void*), uint32_t from) {
   for (uint32_t i = 0; i < count; ++i) pthread_join(started[i], nullptr);
 }
 
+uint64_t interrupts_sent = 0, interrupts_handled = 0, rung_by_interrupt = 0;
+
 void run_world(uint32_t seed) {
   Random random = {seed * 0x9e3779b97f4a7c15ull + 1};
   Limits limits;
@@ -518,6 +435,7 @@ void run_world(uint32_t seed) {
   limits.wait_bytes = 200 * random.below(4);
   limits.quota_bytes = charge_of(limits.eager_bytes) * (2 + random.below(16));
   limits.quota_envelopes = 4 + random.below(60);
+  limits.handler_packets = 1 + random.below(16);
   limits.pushed_least = random.below(2) ? 1 : UINT64_MAX;
   const uint32_t ring_bytes = 16384u << random.below(3);
   const size_t bytes = shm::segment_bytes(ranks, ring_bytes);
@@ -555,12 +473,15 @@ void run_world(uint32_t seed) {
     rank->port.copy = copy;
     enter_waiting(rank->engine);
     if (!shm::connect(&rank->port, rank->segment, rank->other->segment, bytes, 1 - i, &rank->cells)) abort();
-    rank->engine.connect(1 - i, &shm::driver, &rank->port, {.how = &silent});
+    rank->engine.connect(1 - i, &shm::driver, &rank->port, {.how = &interrupts, .bell = static_cast<int>(1 - i)});
     rank->engine.leave(nullptr);
   }
 
-  pthread_t progress[ranks];
-  for (uint32_t i = 0; i < ranks; ++i) pthread_create(&progress[i], nullptr, make_progress, both[i]);
+  pthread_t progress[ranks], interrupters[ranks];
+  for (uint32_t i = 0; i < ranks; ++i) {
+    pthread_create(&progress[i], nullptr, make_progress, both[i]);
+    pthread_create(&interrupters[i], nullptr, interrupt, both[i]);
+  }
   run_all(behave, 0);
   Rank& leaver = *both[0];
   enter_waiting(leaver.engine);
@@ -571,6 +492,10 @@ void run_world(uint32_t seed) {
   for (uint32_t i = 0; i < ranks; ++i) {
     both[i]->stop.store(true);
     pthread_join(progress[i], nullptr);
+    pthread_join(interrupters[i], nullptr);
+    interrupts_sent += both[i]->sent_interrupts.load();
+    interrupts_handled += both[i]->engine.counters().handled;
+    rung_by_interrupt += both[i]->engine.counters().interrupts;
   }
 
   for (uint32_t i = 0; i < message_count.load(); ++i)
@@ -592,6 +517,10 @@ void run_world(uint32_t seed) {
 
 int main(int count, char** arguments) {
   const int seconds = count > 1 ? atoi(arguments[1]) : 10;
+  struct sigaction handler = {};
+  handler.sa_handler = on_signal;
+  handler.sa_flags = SA_RESTART;
+  sigaction(SIGUSR1, &handler, nullptr);
   int passed = 0, failed = 0;
   for (int world = 1; world <= seconds; ++world) {
     errors.store(0);
@@ -601,6 +530,7 @@ int main(int count, char** arguments) {
   printf("%lu sent, %lu delivered, %lu cancelled, %lu closed with their thread, %lu taken by a thread that went\n",
          counted[sent].load(), counted[delivered].load(), counted[cancelled].load(), counted[closed].load(),
          counted[dropped].load());
+  printf("%lu handler runs, %lu of them made progress, %lu rings were interrupts\n", interrupts_sent, interrupts_handled, rung_by_interrupt);
   printf("%d passed, %d failed\n", passed, failed);
   return failed ? 1 : 0;
 }

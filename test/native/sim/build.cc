@@ -48,6 +48,7 @@ void copies(void* self, CompletionQueue* own) {
 void build_process(Process& p, int rank) {
   World& w = *world;
   p.rank = rank;
+  if (w.interrupts) p.bell = static_cast<Bell>(w.random.below(3));
   size_t bytes = shm::segment_bytes(static_cast<uint32_t>(w.size), w.ring_bytes);
   p.segment = static_cast<unsigned char*>(aligned_alloc(4096, (bytes + 4095) / 4096 * 4096));
   memset(p.segment, 0, bytes);
@@ -103,6 +104,8 @@ void choose_parameters() {
   w.quantum_mean = means[r.below(7)];
   w.priorities = r.chance(300);
   w.handler_chance = r.chance(500) ? 0 : 50u << r.below(7);
+  w.interrupts = r.chance(600);
+  w.promptness = r.chance(500) ? 1000 : 20 + r.below(400);
   w.bound = 3'000'000;
   w.adaptive = r.chance(300);
   w.small_pool = r.chance(300);
@@ -117,6 +120,7 @@ void choose_parameters() {
   w.limits.quota_envelopes = 1 + r.below(12);
   w.limits.pushed_least = r.chance(500) ? 1 : UINT64_MAX;
   w.limits.max_message = 1 << 20;
+  w.limits.handler_packets = r.chance(500) ? 1 + r.below(3) : 16;
   uint64_t allowed = w.size * (w.limits.quota_bytes + wants * charge_of(w.limits.eager_bytes) +
                                Pool::smallest * (w.limits.quota_envelopes + wants));
   w.pool_bytes = w.small_pool ? (Pool::smallest + 1) * (2 + r.below(5))  // one of the largest, at least
@@ -140,8 +144,10 @@ void choose_parameters() {
 const Doorbell doorbell = {
     .name = "simulated",
     .ring =
-        [](const BellTarget* target, bool) {
-          ring_bell(world->processes[target->bell]);
+        [](const BellTarget* target, bool runs) {
+          Process& p = world->processes[target->bell];
+          if (runs && p.bell != Bell::eventfd && send_interrupt(p)) return true;
+          ring_bell(p);
           return false;
         },
     .escalate =

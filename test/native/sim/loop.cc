@@ -96,17 +96,23 @@ void adaptive_wait(Thread& t) {
     spin("adaptive");
   }
   if (world->random.chance(500)) engine.take_over();
-  engine.set_running(world->one_thread && (has_records(t) || taken(t)));
+  say_running(t, has_records(t) || taken(t));
   engine.leave(t.queue);
   after_leave(t);
 }
 
 void before_blocking(Thread& t) {
-  if (!t.process->engine->running()) return;
-  t.process->engine->set_running(false);
-  t.process->engine->poll(t.queue);
-  after_leave(t);
-  drain(t);
+  Engine& engine = *t.process->engine;
+  for (int turn = 0; engine.running() || engine.interruptible(); ++turn) {
+    say_running(t, false);
+    engine.poll(t.queue);
+    after_leave(t);
+    if (turn == 8) {  // the loop's other callbacks first
+      ++t.notify;
+      return;
+    }
+    drain(t);
+  }
 }
 
 // The last thread says goodbye for its process.
@@ -124,6 +130,13 @@ void close_process(Thread& t) {
 }
 
 }  // namespace
+
+void say_running(Thread& t, bool runs) {
+  step("say.running");
+  t.process->engine->set_running(runs && world->one_thread);
+  step("say.interruptible");
+  if (t.process->bell != Bell::eventfd) t.process->engine->set_interruptible(runs);
+}
 
 void enter_waiting(Engine& engine) {
   while (!engine.try_enter()) spin("enter.wait");
@@ -143,6 +156,7 @@ void drain(Thread& t) {
   Engine& engine = *t.process->engine;
   auto* tail = reinterpret_cast<std::atomic<uint32_t>*>(t.words + queue_layout::tail);
   while (has_records(t) || t.queue->waits.load() > 0 || (!t.leaving && (taken(t) || !t.resume.empty()))) {
+    if (!t.leaving) say_running(t, true);
     if (!t.leaving && !t.resume.empty()) resume_streams(t);
     if (!t.leaving && taken(t)) take_rings(t);
     while (has_records(t)) {
@@ -219,14 +233,15 @@ void run_javascript(void* argument) {
     if (w.random.chance(300)) compute(t, 60);
     drain(t);
     if (w.adaptive && w.random.chance(600)) adaptive_wait(t);
-    drain(t);
-    before_blocking(t);
-    while (w.phase == World::Phase::drain && !p.closing && act_draining(t)) drain(t);
+    do {
+      drain(t);
+      before_blocking(t);
+    } while (w.phase == World::Phase::drain && !p.closing && act_draining(t));
 
     if (!p.closing && t.script > 0 && w.phase == World::Phase::script) t.wake_at = w.steps + 1 + w.random.below(300);
     recompute_due();
     sleep_in_epoll(t);
-    if (w.one_thread && w.random.chance(500)) p.engine->set_running(true);
+    if (w.random.chance(500)) say_running(t, true);
     bool rung = t.ready;
     t.ready = false;
     t.wake_at = 0;

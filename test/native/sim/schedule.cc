@@ -35,7 +35,7 @@ void record(Thread* t, const char* name) {
 }
 
 bool can_run(const Thread& t) {
-  return t.exists && !t.ended && !t.sleeping && !t.stuck && t.process->stopped_until == 0 &&
+  return t.exists && !t.ended && !t.sleeping && (!t.stuck || t.interrupt || t.in_handler) && t.process->stopped_until == 0 &&
          (t.process->runs() || &t == &world->hostile_thread);
 }
 
@@ -146,14 +146,30 @@ void fire_due() {
 }
 
 // On top of whatever the current fiber does, as an interrupt would.
-void handle_interrupt() {
+void handle(Thread& t, Injection why) {
+  ++world->injected[static_cast<int>(why)];
+  ++t.in_handler;
+  t.process->engine->interrupted();
+  --t.in_handler;
+}
+
+// One that nobody sent, on any thread.
+void inject_handler() {
   World& w = *world;
-  Thread* t = w.current;
-  if (t->in_handler >= 2 || t == &w.hostile_thread || !t->process->engine) return;
-  ++w.injected[static_cast<int>(Injection::handler)];
-  ++t->in_handler;
-  t->process->engine->poll(nullptr);
-  --t->in_handler;
+  Thread& t = *w.current;
+  if (t.in_handler < 2 && &t != &w.hostile_thread) handle(t, Injection::handler);
+}
+
+// One that was sent to this thread, unless it handles one.
+void take_interrupt(Thread& t) {
+  if (!t.interrupt || t.in_handler) return;
+  t.interrupt = false;
+  handle(t, Injection::interrupt);
+}
+
+// Steps in the middle of a system call, at whose end interrupts are taken.
+bool in_kernel(const char* name) {
+  return !strcmp(name, "copy") || !strcmp(name, "notify.write") || !strcmp(name, "map");
 }
 
 }  // namespace
@@ -184,7 +200,9 @@ void step(const char* name) {
   record(w->current, name);
   if (w->steps > w->bound) fail("no end after %lu steps", w->bound);
   if (w->steps >= w->next_due) fire_due();
-  if (w->handler_chance && w->random.below(100000) < w->handler_chance) handle_interrupt();
+  if (w->current->interrupt && !in_kernel(name) && w->random.chance(w->promptness)) take_interrupt(*w->current);
+  if (w->steps == w->options.handler_at) inject_handler();
+  if (w->handler_chance && w->random.below(100000) < w->handler_chance) inject_handler();
   if (w->priorities) {
     if (w->random.below(400) == 0) w->current->priority = w->random.below(1000);
     if (w->random.below(4000) == 0)  // nobody starves
@@ -217,17 +235,22 @@ bool readable(Thread& t) {
 
 void sleep_in_epoll(Thread& t) {
   step("epoll.wait");
-  while (!readable(t)) {
+  const bool signals = t.process->bell == Bell::signal;
+  while (!readable(t) && !(signals && t.interrupt)) {
     t.sleeping = true;
     run_next(nullptr);
   }
+  take_interrupt(t);  // as the system call ends
 }
 
 // JavaScript that computes and computes: everybody else's work must get done meanwhile, its process's too.
 void compute_long(Thread& t) {
   step("compute.long");
   t.stuck = true;
-  run_next(nullptr);
+  do {
+    run_next(nullptr);
+    take_interrupt(t);
+  } while (t.stuck);
 }
 
 // EPOLLEXCLUSIVE | EPOLLET: the loops are asked in order; each notes the ring for its next wait, the first that really
@@ -241,6 +264,15 @@ void ring_bell(Process& p) {
       return;
     }
   }
+}
+
+bool send_interrupt(Process& p) {
+  Thread& t = p.threads[0];
+  if (t.ended) return p.bell == Bell::uintr;  // lost: nobody is told
+  if (p.bell == Bell::signal && world->random.chance(50)) return false;  // its queue of signals is full
+  t.interrupt = true;
+  if (p.bell == Bell::signal) wake(t);
+  return true;
 }
 
 void plan_departure(Process& of, Ending ending) {
@@ -343,7 +375,7 @@ bool run_world(uint64_t seed, const Options& options, uint64_t* hash, uint64_t* 
         printf("%8lu  p%d.%d%s  %s\n", t.step, t.thread / 3, t.thread % 3, t.handler ? " handler" : "", t.name);
       }
     print_state();
-    printf("FAIL %s\n     reproduce: sim --seed %lu --trace\n", w.failure, seed);
+    printf("FAIL %s\n     reproduce: sim --seed %lu --handler-at %lu --trace\n", w.failure, seed, options.handler_at);
     fflush(stdout);
   }
   destroy_world();

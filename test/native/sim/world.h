@@ -86,6 +86,7 @@ struct Thread {
   bool exists = false, sleeping = false, ready = false, ended = false;
   bool stuck = false;        // computes until nobody else has anything to do
   int in_handler = 0;
+  bool interrupt = false;    // one has been sent to it and waits until it runs
   int64_t priority = 0;
 
   // JavaScript threads.
@@ -112,6 +113,10 @@ struct Departure {
   Ending ending;  // none: it arrives
 };
 
+// How a process is rung. A signal reaches a thread that sleeps, too, and ends its system call; a user interrupt is withheld until the
+// thread runs. Both go to the first JavaScript thread, if the process says that JavaScript runs.
+enum class Bell : uint8_t { eventfd, signal, uintr };
+
 struct Process {
   int rank = 0;
   Engine* engine = nullptr;
@@ -130,13 +135,15 @@ struct Process {
   std::vector<Departure> departures;
   uint64_t stopped_until = 0;
   bool killed = false, closing = false, closed = false, hostile = false;
+  Bell bell = Bell::eventfd;
   int connected = 0;
 
   bool runs() const { return !killed && !closed && !hostile; }
   Thread& progress() { return threads[2]; }
 };
 
-enum class Injection : uint8_t { kill, stop, teardown, close, hostile, handler, count };
+// `interrupt`: not planned; a ring that reached a thread that runs.
+enum class Injection : uint8_t { kill, stop, teardown, close, hostile, handler, interrupt, count };
 
 struct Planned {
   uint64_t step;
@@ -145,6 +152,7 @@ struct Planned {
 };
 
 struct Options {
+  uint64_t handler_at = 0;   // the step in which a handler is injected, besides all others; 0: none
   bool trace = false;
   bool quiet = false;
 };
@@ -169,6 +177,7 @@ struct World {
   bool priorities = false;
   int64_t lowest = 0;
   uint32_t handler_chance = 0;  // in 100000 steps
+  uint32_t promptness = 1000;   // that an interrupt reaches a thread in its next step, in 1000
   std::vector<Planned> plan;
   bool failed = false;
   char failure[512] = {};
@@ -178,6 +187,7 @@ struct World {
   Limits limits;
   uint32_t ring_bytes = 4096;
   size_t pool_bytes = 0;
+  bool interrupts = false;      // some processes are rung by interrupts
   bool streams = false, one_thread = false, small_pool = false, adaptive = false;
   bool forbidden = false;       // nobody may read another process's memory
   uint32_t largest = 1000;
@@ -198,6 +208,7 @@ void compute_long(Thread&);        // until nothing else happens in the world
 void sleep_in_epoll(Thread&);      // until one of the thread's descriptors is readable
 void wake(Thread&);
 void ring_bell(Process&);
+bool send_interrupt(Process&);     // false: there is nobody to interrupt, says the kernel
 void recompute_due();
 void plan_departure(Process& of, Ending);
 // On a fiber it does not return; outside it notes the failure.
@@ -213,6 +224,7 @@ CopyResult copy(int pid, int process, uint64_t remote, unsigned char* local, uin
 // loop.cc, script.cc
 void run_javascript(void* thread);
 void run_progress(void* thread);
+void say_running(Thread&, bool);
 void enter_waiting(Engine&);
 void after_leave(Thread&);
 void drain(Thread&);
