@@ -79,6 +79,7 @@ void talk(Member& member, Traffic& traffic, int control) {
       switch (heard(control, MSG_DONTWAIT)) {
         case 's': traffic.stopping = true; break;
         case 'l':
+          traffic.leaving = true;
           member.leave();
           _exit(0);
         default: break;

@@ -100,6 +100,7 @@ class Outgoing final : public Listener {
   bool finished() const { return outstanding_ == 0 && (ended_ || sent_last_); }
 
   void settled(Operation* o, const Body&) override {
+    if (traffic_.leaving && o->status == Status::closed) return;
     --outstanding_;
     if (o == last_posted_) last_posted_ = nullptr;
     conclude(o->number, o->status);
@@ -212,6 +213,7 @@ class Incoming final : public Listener {
   }
 
   void settled(Operation* o, const Body& body) override {
+    if (traffic_.leaving && o->status == Status::closed) return;
     const Request& r = *o;
     for (size_t i = 0; i < posted_.size(); ++i)
       if (posted_[i] == o) posted_.erase(posted_.begin() + static_cast<long>(i));

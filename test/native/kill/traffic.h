@@ -54,6 +54,7 @@ class Traffic {
   const uint32_t rank, size;
   Random random;
   bool stopping = false;
+  bool leaving = false;  // with requests outstanding, which end as closed
 
   bool survives(uint32_t other) const { return other < ledger.survivors.load(); }
   // How a request that named `other` may end when that one has gone.

@@ -128,7 +128,8 @@ void choose_parameters() {
   w.largest = r.chance(20) ? 600'000 : r.chance(300) ? 20'000 : 2'000;
   if (r.chance(350)) {
     uint32_t count = 1 + r.below(3);
-    bool hostile = r.chance(250);
+    // A small pool may be filled for good by what a hostile process sent, where nobody can ask for it.
+    bool hostile = r.chance(250) && !w.small_pool;
     for (uint32_t i = 0; i < count; ++i) {
       constexpr Injection kinds[] = {Injection::kill, Injection::stop, Injection::teardown, Injection::close};
       w.plan.push_back({r.below(r.chance(500) ? 1500 : 12000), kinds[r.below(4)], static_cast<int>(r.below(w.size))});
