@@ -115,6 +115,7 @@ napi_status attach_environment(napi_env env, napi_value queue, napi_value drain)
 void detach_from_rank(Environment* e) {
   if (!e->rank) return;
   Rank* rank = e->rank;
+  say_running(e, false);  // the threads that stay may be asleep, and would be rung late
   bool done = false;
   while (!done) {
     enter_waiting(rank->engine);

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The native tests, without Node: parts of the engine, bootstrap, leases, user interrupts, the engine under real threads (ThreadSanitizer, then
-# AddressSanitizer), what the fuzzers know and found, CARILLON_KILLS (500) real ranks killed as they talk, the simulator for
+# The native tests, without Node: parts of the engine, its interrupt handler, user interrupts, bootstrap, leases, the engine under real threads
+# (ThreadSanitizer, then AddressSanitizer), what the fuzzers know and found, CARILLON_KILLS (500) real ranks killed as they talk, the simulator for
 # CARILLON_SIM_SECONDS (60), and what the engine's object may contain. Ends with "N passed, M failed".
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -50,6 +50,7 @@ tsan="$common -O1 -fsanitize=thread"
   done
   echo "$CXX $asan test/native/engine_*.cc native/engine_unit.cc -o $folder/engine_test"
   echo "$CXX $tsan test/native/engine_*.cc native/engine_unit.cc -o $folder/engine_tsan"
+  echo "$CXX $common -O2 test/native/handler_test.cc native/doorbell/handler.cc native/engine_unit.cc -o $folder/handler_test"
   echo "$CXX $tsan test/native/threads_test.cc native/engine_unit.cc -o $folder/threads_tsan"
   echo "$CXX $asan test/native/threads_test.cc native/engine_unit.cc -o $folder/threads_test"
   echo "$CXX $asan -DCARILLON_SIM test/fuzz/replay.cc test/fuzz/peer_fuzz.cc test/fuzz/side.cc native/engine_unit.cc -o $folder/replay_peer"
@@ -68,6 +69,7 @@ sh test/native/kill/build.sh "$folder/kill_test"
 report $? "the ranks to be killed compile"
 
 run engine_test "$folder/engine_test"
+run handler_test "$folder/handler_test" 4
 run bootstrap_test "$folder/bootstrap_test"
 run leases_test "$folder/leases_test"
 run uintr_test "$folder/uintr_test"

@@ -191,6 +191,7 @@ void drain(Thread& t) {
 void tear_down(Thread& t) {
   Process& p = *t.process;
   t.leaving = true;
+  say_running(t, false);
   forget_offers(t);
   for (;;) {
     enter_waiting(*p.engine);
