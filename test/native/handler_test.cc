@@ -12,6 +12,7 @@
 #include <cstdio>
 
 #include "../../native/doorbell/handler.h"
+#include "../../native/doorbell/install.h"
 #include "../../native/doorbell/system_call.h"
 #include "engine_side.h"
 
@@ -83,7 +84,7 @@ struct Counts {
 
 void* fail_calls(void* argument) {
   auto* counts = static_cast<Counts*>(argument);
-  Storm storm(install_signal());
+  Storm storm(install_signal(on_signal));
   char byte;
   double sum = 1;
   while (now() < deadline) {
@@ -116,7 +117,7 @@ void* fail_calls(void* argument) {
 
 // Begins and ends interrupts again and again, while they come to this thread and to another.
 void* wait_out(void*) {
-  Storm storm(install_signal());
+  Storm storm(install_signal(on_signal));
   while (now() < deadline) {
     for (int i = 0; i < 1000; ++i) asm volatile("");
   }
@@ -127,8 +128,8 @@ void* wait_out(void*) {
 
 int main(int count, char** arguments) {
   const double seconds = count > 1 ? atof(arguments[1]) : 3;
-  const int number = install_signal();
-  check(number >= SIGRTMIN && install_signal() == number, "a real-time signal is ours, once for all");
+  const int number = install_signal(on_signal);
+  check(number >= SIGRTMIN && install_signal(on_signal) == number, "a real-time signal is ours, once for all");
   auto* target = new Target;
   const Handler handler = {run, target};
 

@@ -50,7 +50,7 @@ tsan="$common -O1 -fsanitize=thread"
   done
   echo "$CXX $asan test/native/engine_*.cc native/engine_unit.cc -o $folder/engine_test"
   echo "$CXX $tsan test/native/engine_*.cc native/engine_unit.cc -o $folder/engine_tsan"
-  echo "$CXX $common -O2 test/native/handler_test.cc native/doorbell/handler.cc native/engine_unit.cc -o $folder/handler_test"
+  echo "$CXX $common -O2 test/native/handler_test.cc native/doorbell/install.cc native/engine_unit.cc -o $folder/handler_test"
   echo "$CXX $tsan test/native/threads_test.cc native/engine_unit.cc -o $folder/threads_tsan"
   echo "$CXX $asan test/native/threads_test.cc native/engine_unit.cc -o $folder/threads_test"
   echo "$CXX $asan -DCARILLON_SIM test/fuzz/replay.cc test/fuzz/peer_fuzz.cc test/fuzz/side.cc native/engine_unit.cc -o $folder/replay_peer"
