@@ -73,8 +73,7 @@ void run(void* self) {
   if (!t->allowed.load(std::memory_order_seq_cst)) t->trespasses.fetch_add(1);
   shm::header(t->peer)->attention.fetch_add(8);
   t->side.engine.interrupted();
-  signal_descriptor(-1);
-  errno = 12345;  // as what a handler calls may do; `open` and the like are not called in one
+  signal_descriptor(-1);  // fails, and says so to nobody: what a handler reaches makes raw system calls only
   t->runs.fetch_add(1, std::memory_order_relaxed);
 }
 
