@@ -134,7 +134,10 @@ export class Thread implements RequestOwner {
       queue[Queue.call + Call.bytes] = -1;
       index = this.#nativeSend(payload);
     }
-    if (index === DONE) return SENT;
+    if (index === DONE) {
+      this.#drain(); // it may have gone to a receive of this thread, which needs no turn of the event loop to hear of it
+      return SENT;
+    }
     if (index === IN_USE) {
       throw new CarillonError("ERR_CARILLON_LEASE_IN_USE", "send: requests still read or write the lease's memory");
     }
