@@ -35,14 +35,6 @@ static pid_t child;
 static int child_thread = -1;  // pidfd
 static uint64_t sequence;
 
-static inline void relax(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("yield");
-#endif
-}
-
 static void ring(int side) {
   const uint64_t one = 1;
   if (write(bells[side], &one, sizeof one) != sizeof one) fail("write");

@@ -11,14 +11,6 @@ static _Atomic uint64_t* cells;  // [0] there, [8] and back: two cache lines
 static int start_pipe[2];
 static uint64_t sequence;
 
-static inline void relax(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("yield");
-#endif
-}
-
 static void pass(void) {
   uint64_t value = ++sequence;
   atomic_store_explicit(&cells[0], value, memory_order_release);

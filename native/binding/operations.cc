@@ -40,7 +40,7 @@ napi_value join(napi_env env, napi_callback_info info) {
       napi_get_value_uint32(env, a[1], &rank) != napi_ok || napi_get_value_uint32(env, a[2], &size) != napi_ok ||
       napi_get_value_int64(env, a[3], &unexpected) != napi_ok || unexpected < 0 ||
       napi_get_value_uint32(env, a[4], &settings.eager_bytes) != napi_ok || settings.eager_bytes > Limits{}.most_eager_bytes ||
-      napi_get_value_bool(env, a[5], &settings.reads_peers) != napi_ok || 
+      napi_get_value_bool(env, a[5], &settings.reads_peers) != napi_ok ||
       napi_get_value_string_utf8(env, a[6], bell, sizeof bell, &length) != napi_ok || !bell_named(bell, &settings.bell) ||
       napi_get_value_bool(env, a[7], &settings.interrupts_progress) != napi_ok)
     return fail(env, "join");

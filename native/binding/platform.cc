@@ -20,11 +20,8 @@ void start_timer(void* self) {
 
 void more(void* self) { signal_descriptor(static_cast<ProgressWaker*>(self)->nudge); }
 
-void copies(void* self, CompletionQueue* own) {
-  if (own)
-    static_cast<Waker*>(own->owner)->copies_wait = true;  // it looks after it has left the guard
-  else
-    more(self);  // the progress thread may be about to sleep
+void copies(void*, CompletionQueue* own) {
+  static_cast<Waker*>(own->owner)->copies_wait = true;  // it looks after it has left the guard
 }
 
 }  // namespace

@@ -86,7 +86,7 @@ struct Platform {
   void (*notify)(void* self, CompletionQueue*) = nullptr;  // this queue's thread has something to drain
   void (*start_timer)(void* self) = nullptr;   // one-shot; then the progress thread calls timer_fired
   void (*more)(void* self) = nullptr;          // the progress thread shall call poll
-  // Bodies wait to be copied outside the guard. `own`: the caller of leave or step; null: the progress thread.
+  // Bodies wait to be copied outside the guard, by the caller of leave or step. (`more` has the progress thread copy, too.)
   void (*copies)(void* self, CompletionQueue* own) = nullptr;
 };
 

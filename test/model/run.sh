@@ -56,37 +56,37 @@ show() {
   [ -f bell.pml.trail ] && spin -t -k bell.pml.trail -p -g "$@" "$model" 2>&1 | tail -n 400
 }
 
-holds() { # holds TEXT MODEL-FLAGS...
-  text=$1
-  shift
-  verify "-DSAFETY" "" "$@"
-  [ "$verdict" = clean ]
+# expect VERDICT PAN-FLAGS PAN-ARGUMENTS TEXT MODEL-FLAGS...
+expect() {
+  wanted=$1 text=$4
+  pan_flags=$2 pan_arguments=$3
+  shift 4
+  verify "$pan_flags" "$pan_arguments" "$@"
+  [ "$wanted" = clean ] || figures=$(sed -n 's/^pan:1: //p' pan.log | head -n 1)
+  [ "$verdict" = "$wanted" ]
   report $? "$text: $figures"
-  [ "$verdict" = clean ] || show "$@"
+  [ "$verdict" = "$wanted" ] || show "$@"
 }
-lives() { # lives TEXT MODEL-FLAGS...
-  text=$1
+# Each: TEXT MODEL-FLAGS...
+holds() {
+  what_holds=$1
   shift
-  verify "-DNFAIR=5" "-a -f" -DLIVE "$@"
-  [ "$verdict" = clean ]
-  report $? "$text: seen in the end: $figures"
-  [ "$verdict" = clean ] || show -DLIVE "$@"
+  expect clean "-DSAFETY" "" "$what_holds" "$@"
 }
-hashed() { # hashed TEXT MODEL-FLAGS...
-  text=$1
+lives() {
+  what_lives=$1
   shift
-  verify "-DSAFETY -DBITSTATE" "-w34 -k3" "$@"
-  [ "$verdict" = clean ]
-  report $? "$text (hashed into bits): $figures"
-  [ "$verdict" = clean ] || show "$@"
+  expect clean "-DNFAIR=5" "-a -f" "$what_lives: seen in the end" -DLIVE "$@"
 }
-fails() { # fails TEXT MODEL-FLAGS...
-  text=$1
+hashed() {
+  what_is_hashed=$1
   shift
-  verify "-DSAFETY -O1" "" "$@"
-  [ "$verdict" = error ]
-  report $? "mutant: $text: $(sed -n 's/^pan:1: //p' pan.log | head -n 1)"
-  [ "$verdict" = error ] || show "$@"
+  expect clean "-DSAFETY -DBITSTATE" "-w34 -k3" "$what_is_hashed (hashed into bits)" "$@"
+}
+fails() {
+  mutant=$1
+  shift
+  expect error "-DSAFETY -O1" "" "mutant: $mutant" "$@"
 }
 
 eventfd=-DBELL=EVENTFD parked=-DBELL=PARKED word=-DBELL=WORD one=-DSENDERS=1 alone=-DJS=1 twice=-DMESSAGES=2

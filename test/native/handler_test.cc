@@ -58,7 +58,7 @@ class Storm {
   timer_t timers_[2];
 };
 
-// An engine that has something to do now and then, and whose calls into its process fail, as far as errno goes.
+// An engine that has something to do now and then.
 struct Target {
   Target() : peer(static_cast<unsigned char*>(aligned_alloc(4096, segment_bytes))), side(peer) {}
   ~Target() { free(peer); }

@@ -458,7 +458,7 @@ void run_world(uint32_t seed) {
                                .start_timer = [](void*) {},
                                .more = [](void*) {},
                                .copies = [](void*, CompletionQueue* own) {
-                                 if (own) static_cast<Thread*>(own->owner)->copies_wait = true;
+                                 static_cast<Thread*>(own->owner)->copies_wait = true;
                                }};
     rank->engine.init(i, ranks, rank->peers, {rank->bins, Matcher::least_bins}, rank->pool, pool_bytes, &shm::header(rank->segment)->attention,
                       platform, limits);

@@ -40,10 +40,7 @@ void more(void* self) {
   wake(p.progress());
 }
 
-void copies(void* self, CompletionQueue* own) {
-  if (own) static_cast<Thread*>(own->owner)->copies_wait = true;
-  else more(self);  // the progress thread itself too: what its own leave started would otherwise be forgotten
-}
+void copies(void*, CompletionQueue* own) { static_cast<Thread*>(own->owner)->copies_wait = true; }
 
 void build_process(Process& p, int rank) {
   World& w = *world;
