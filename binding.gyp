@@ -34,6 +34,7 @@
         "native/binding/machine.cc",
         "native/binding/messages.cc",
         "native/binding/operations.cc",
+        "native/binding/placing.cc",
         "native/binding/probing.cc",
         "native/binding/progress.cc",
         "native/binding/rank.cc",

@@ -87,6 +87,7 @@ napi_status attach_environment(napi_env env, napi_value queue, napi_value drain)
   e->queue.words = static_cast<uint32_t*>(data);
   e->queue.owner = static_cast<Waker*>(e);
   e->notify_descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  e->thread = gettid();
   if (e->notify_descriptor < 0 || napi_get_uv_event_loop(env, &e->loop) != napi_ok) {
     delete e;
     return napi_generic_failure;

@@ -18,6 +18,7 @@ namespace carillon {
 struct Environment : Waker {
   napi_env env = nullptr;
   uv_loop_t* loop = nullptr;
+  int thread = 0;                  // as the kernel calls it
   Rank* rank = nullptr;
   CompletionQueue queue;
 

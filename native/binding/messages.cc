@@ -63,11 +63,13 @@ napi_value post(Environment* e, Request* r) {
   return number(e->env, index);
 }
 
-// Where this rank runs: a peer on the same processor does not wait awake for it.
-void publish_processor(Rank* rank) {
+// Where this rank runs: a peer on the same processor does not wait awake for it, nor is a body copied there while it computes.
+void publish_place(Environment* e) {
+  Rank* rank = e->rank;
   uint32_t processor = static_cast<uint32_t>(sched_getcpu()) + 1;
   auto& word = rank->header()->processor;
   if (word.load(std::memory_order_relaxed) != processor) word.store(processor, std::memory_order_relaxed);
+  if (rank->sender.load(std::memory_order_relaxed) != e->thread) rank->sender.store(e->thread, std::memory_order_relaxed);
 }
 
 napi_value send_to_oneself(Environment* e, int32_t tag, uint32_t context, uint32_t encoding, uint32_t flags,
@@ -161,7 +163,7 @@ napi_value send(napi_env env, napi_callback_info info) {
     return send_to_oneself(e, call.tag, call.context, call.encoding, call.flags, parts, count, bytes, pages);
 
   say_running(e, true);
-  publish_processor(e->rank);
+  publish_place(e);
   if (!(call.flags & synchronous) && bytes <= engine.limits().eager_bytes && engine.try_enter()) {
     Status failure = Status::ok;
     Sent sent = engine.send_now(call.peer, call.tag, call.context, call.encoding, parts, count, &failure);

@@ -9,9 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <optional>
-
 #include "lease.h"
+#include "placing.h"
 #include "rank.h"
 #include "stages.h"
 #include "scatter.h"
@@ -20,6 +19,8 @@
 
 namespace carillon {
 namespace {
+
+constexpr uint64_t kLongCopy = 1 << 20;  // bytes: from here on changing the processor takes less time than the copy from JavaScript
 
 enum Source : uint32_t { bell, escalation, nudge, timer, hub };
 
@@ -139,27 +140,6 @@ void ask_for_short_slice() {
   system_call(SYS_sched_setattr, 0, reinterpret_cast<long>(&attributes));
 }
 
-// Where JavaScript ran when it last sent, for as long as this lives: not on that processor. The progress thread makes a long copy beside a
-// computation, not instead of it; where it wakes is the kernel's choice, and often the wrong one.
-class OffProcessor {
- public:
-  explicit OffProcessor(uint32_t processor) {
-    cpu_set_t others;
-    if (sched_getaffinity(0, sizeof before_, &before_) != 0 || processor >= CPU_SETSIZE || !CPU_ISSET(processor, &before_)) return;
-    others = before_;
-    CPU_CLR(processor, &others);
-    moved_ = CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0;
-  }
-  ~OffProcessor() {
-    if (moved_) sched_setaffinity(0, sizeof before_, &before_);
-  }
-  OffProcessor(const OffProcessor&) = delete;
-
- private:
-  cpu_set_t before_;
-  bool moved_ = false;
-};
-
 // Interrupts that are configured to be handled here go on to here.
 void hear_interrupts(Rank* r) {
   if (!r->bells.interrupts || !r->bells.on_progress_thread || r->bells.signal == 0) return;
@@ -211,11 +191,8 @@ void* run(void* argument) {
     }
     r->engine.poll(nullptr);
     // The bell is not heard while a body is copied, so look after each part.
-    std::optional<OffProcessor> off;
-    for (uint32_t parts = 1; !r->stop.load(std::memory_order_acquire) && copy_one(r, UINT64_MAX, nullptr); ++parts) {
-      r->engine.poll(nullptr);
-      if (parts == 2) off.emplace(r->header()->processor.load(std::memory_order_relaxed) - 1);
-    }
+    std::optional<BesideComputation> beside;
+    while (!r->stop.load(std::memory_order_acquire) && copy_one(r, UINT64_MAX, nullptr, &beside)) r->engine.poll(nullptr);
   }
   r->engine.set_polled(false);
   r->engine.poll(nullptr);
@@ -232,7 +209,7 @@ bool land_in_stage(Request* r) {
   return r->landing != nullptr;
 }
 
-bool copy_one(Rank* r, uint64_t most, CompletionQueue* own) {
+bool copy_one(Rank* r, uint64_t most, CompletionQueue* own, std::optional<BesideComputation>* beside) {
   // If somebody else holds the guard, it hears of what waits when it leaves.
   if (!r->engine.try_enter()) return false;
   Request* request = r->engine.next_pull(most);
@@ -245,6 +222,7 @@ bool copy_one(Rank* r, uint64_t most, CompletionQueue* own) {
     r->engine.submit(request, own);
     return true;
   }
+  if (beside && !*beside && request->got_bytes > kLongCopy) beside->emplace(r);
   Scatter* scatter = request->list && !request->landing ? static_cast<Scatter*>(request->owned) : nullptr;
   Pull result = Pull::unreadable;
   bool pushed = own && !scatter && r->engine.better_pushed(request);

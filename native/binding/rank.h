@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 
 #include "../bootstrap/client.h"
 #include "../bootstrap/segment.h"
@@ -57,6 +58,8 @@ struct Rank : ProgressWaker {
   bool thread_runs = false;
   std::atomic<bool> stop{false};
   std::atomic<bool> leaving{false};
+  // Hints, threads as the kernel calls them: which one sent last, which one waits in its loop (the last of them to begin; -1: none).
+  std::atomic<int> sender{0}, waiter{-1};
   std::atomic<bool> collectives{false};  // a thread has taken the world's collectives, for good
   pthread_mutex_t bell_order = PTHREAD_MUTEX_INITIALIZER;
 
@@ -87,7 +90,9 @@ void nudge_progress(Rank*);
 void register_bell_last(Rank*);
 // A place in native memory for a body that has none. False: out of memory.
 bool land_in_stage(Request*);
-// Copies one waiting body of at most `most` bytes. False: none.
-bool copy_one(Rank*, uint64_t most, CompletionQueue* own);
+// Copies one waiting body of at most `most` bytes, or a part of it where `own` is null. False: none. The progress thread makes a long
+// one `beside` a computation.
+class BesideComputation;
+bool copy_one(Rank*, uint64_t most, CompletionQueue* own, std::optional<BesideComputation>* beside = nullptr);
 
 }  // namespace carillon

@@ -37,6 +37,13 @@ bool has_records(Environment* e) {
   return queue_word(e, 0).load(std::memory_order_acquire) != queue_word(e, 16).load(std::memory_order_relaxed);
 }
 
+// For who has something long to copy (placing.h): this thread needs no processor until something comes.
+void say_waiting(Environment* e) { e->rank->waiter.store(e->thread, std::memory_order_relaxed); }
+
+void say_awake(Environment* e) {
+  if (e->rank->waiter.load(std::memory_order_relaxed) == e->thread) e->rank->waiter.store(-1, std::memory_order_relaxed);
+}
+
 void drain_counter(int descriptor) {
   uint64_t count;
   (void)!read(descriptor, &count, sizeof count);
@@ -66,12 +73,32 @@ void call_drain(Environment* e) {
   if (bring_records(e)) signal_descriptor(e->notify_descriptor);  // the loop's other callbacks first
 }
 
+// Bodies of at most `most` bytes, longer ones are left to the progress thread. One that waits copies for a millisecond at most.
+// False: the progress thread has been asked.
+bool copy_bodies(Environment* e, uint64_t most) {
+  bool all = true;
+  const bool idle = most > kShortCopy;
+  const uint64_t begin = e->copies_wait && idle ? now_ns() : 0;
+  while (e->copies_wait) {
+    e->copies_wait = false;
+    if (idle && now_ns() - begin > kTurn) most = kShortCopy;
+    if (copy_one(e->rank, most, &e->queue)) continue;
+    if (idle) say_waiting(e);  // before the other thread wakes, on this processor perhaps
+    nudge_progress(e->rank);
+    e->copies_wait = all = false;
+  }
+  return all;
+}
+
+// The same where JavaScript has nothing to do but to wait.
+void after_idle_leave(Environment* e) { copy_bodies(e, has_records(e) ? kShortCopy : kIdleCopy); }
+
 void on_bell(uv_poll_t* handle, int, int) {
   auto* e = static_cast<Environment*>(handle->data);
   if (!e->rank) return;
   ++e->wakes;
   e->rank->engine.poll(&e->queue);
-  after_leave(e);
+  after_idle_leave(e);
   call_drain(e);
 }
 
@@ -91,28 +118,22 @@ bool others_ready(Environment* e) {
   return false;
 }
 
-void copy_bodies(Environment* e, uint64_t most) {
-  while (e->copies_wait) {
-    e->copies_wait = false;
-    if (!copy_one(e->rank, most, &e->queue)) {
-      nudge_progress(e->rank);
-      e->copies_wait = false;
-    }
-  }
-}
-
 uint64_t bytes_moved(const Engine& engine) {
   return engine.counters().bytes_pushed + engine.counters().bytes_parted;
 }
 
+// How a look at the rings ended: it paid; it did not; or the thread shall sleep, for what it waits for needs its processor perhaps.
+enum class Look : uint8_t { won, lost, stand_aside };
+
 // Looks at the rings until something for this thread completes. Ends early when any other descriptor of the loop
-// becomes ready. Returns whether it paid.
-bool look_for_a_while(Environment* e, uint64_t deadline) {
+// becomes ready.
+Look look_for_a_while(Environment* e, uint64_t deadline) {
   Engine& engine = e->rank->engine;
   // In a stream: each look costs its sender a cache line, and many at a time cost less than one by one.
   for (int i = 0; e->streams && i < kRest; ++i) relax();
-  if (!engine.try_enter()) return false;
-  bool won = false;
+  if (!engine.try_enter()) return Look::lost;
+  say_waiting(e);
+  bool won = false, aside = false;
   uint64_t begin = now_ns(), look_around_at = begin + kLookAround, ring_at = begin + kRing;
   uint64_t stalled_at = 0;  // since then nobody pushes what comes in parts
   const uint64_t moved_before = bytes_moved(engine);
@@ -148,16 +169,16 @@ bool look_for_a_while(Environment* e, uint64_t deadline) {
       else if (stalled_at == 0) stalled_at = now;
       else if (now - stalled_at > kStall && engine.take_over()) break;
       if (others_ready(e)) break;
-      if (engine.being_pulled() > kLongBody) {  // it may need this processor for that
-        won = true;
-        break;
-      }
+      aside = engine.being_pulled() > kLongBody;
+      if (aside) break;
     }
   }
   say_running(e, has_records(e));
   engine.leave(&e->queue);
-  copy_bodies(e, kIdleCopy);
-  return won || moved != moved_before || has_records(e);
+  say_awake(e);
+  aside |= !copy_bodies(e, kIdleCopy);
+  if (has_records(e)) return Look::won;
+  return aside ? Look::stand_aside : won || moved != moved_before ? Look::won : Look::lost;
 }
 
 void adaptive_wait(Environment* e) {
@@ -177,7 +198,9 @@ void adaptive_wait(Environment* e) {
     uint64_t bodies = counters.offers_sent + counters.bodies;
     uint64_t look = bodies == e->bodies ? kLook : kLookForBodies;
     e->bodies = bodies;
-    if (!look_for_a_while(e, begin + look)) {
+    const Look looked = look_for_a_while(e, begin + look);
+    if (looked == Look::stand_aside) return;
+    if (looked == Look::lost) {
       ++e->waits_lost;
       if (++e->losses >= kLosses) {
         e->back_off = e->back_off ? e->back_off * 2 : kBackOffFirst;
@@ -200,7 +223,8 @@ void before_poll(Environment* e) {
     const bool blocks = uv_backend_timeout(e->loop) != 0;
     if (blocks) say_running(e, false);
     e->rank->engine.poll(&e->queue);
-    after_leave(e);
+    if (blocks) after_idle_leave(e);
+    else after_leave(e);
     if (turn == kTurns) {  // the loop's other callbacks first
       if (bring_records(e)) signal_descriptor(e->notify_descriptor);
       return;
@@ -230,8 +254,10 @@ void converse(Environment* e) {
     e->lull_set = true;
     bool limited = timeout > 0 && static_cast<uint64_t>(timeout) * 1'000'000 < kLull;
     epoll_event events[3];
+    say_waiting(e);
     // The raw call: this is no cancellation point, and marking one costs as much as anything else here.
     long count = system_call(SYS_epoll_pwait, e->conversation, reinterpret_cast<long>(events), 3, limited ? timeout : -1);
+    say_awake(e);
     bool rang = false, loop_ready = count <= 0;
     for (long i = 0; i < count; ++i) {
       if (events[i].data.fd == e->rank->bell) {
@@ -248,7 +274,7 @@ void converse(Environment* e) {
     if (rang) {  // or rang while we waited in libuv, and this set still tells of it
       ++e->wakes;
       e->rank->engine.poll(&e->queue);
-      after_leave(e);
+      after_idle_leave(e);
       call_drain(e);
       // Whoever rang is awake, and so are we: what it does next may come sooner than another ring would.
       if (e->adaptive && !loop_ready && !e->ending && e->rank && e->outstanding > 0) adaptive_wait(e);
@@ -283,6 +309,24 @@ void make_bell_exclusive(Environment* e) {
   e->bell_place = Environment::BellPlace::exclusive;
 }
 
+// All that is done before libuv's own wait, perhaps instead of it.
+void wait_first(Environment* e) {
+  if (e->rank) say_awake(e);
+  call_drain(e);
+  if (!e->rank) return;
+  if (e->bell_place == Environment::BellPlace::asked) {
+    // The first turn after watch_bell adds it, the second finds it added.
+    e->bell_place = Environment::BellPlace::none;
+  } else if (e->bell_place == Environment::BellPlace::none && e->bell) {
+    make_bell_exclusive(e);
+  }
+  if (e->outstanding > 0 && e->rank->size > 1 && e->rank->state.load() == Rank::State::joined && e->adaptive) adaptive_wait(e);
+  if (e->rank) before_poll(e);
+  if (!e->rank || e->outstanding == 0 || e->rank->size == 1 || e->rank->state.load() != Rank::State::joined) return;
+  if (e->rank && !e->ending && e->conversation >= 0 && e->outstanding > 0) converse(e);
+  if (e->rank && !e->ending) before_poll(e);  // JavaScript may have run there, and nothing looked since
+}
+
 }  // namespace
 
 // Frees what JavaScript has drained, by whatever way, and has the room filled with what waits for it. Are there records?
@@ -313,19 +357,8 @@ void on_notify(uv_poll_t* handle, int, int) {
 
 void on_prepare(uv_prepare_t* handle) {
   auto* e = static_cast<Environment*>(handle->data);
-  call_drain(e);
-  if (!e->rank) return;
-  if (e->bell_place == Environment::BellPlace::asked) {
-    // The first turn after watch_bell adds it, the second finds it added.
-    e->bell_place = Environment::BellPlace::none;
-  } else if (e->bell_place == Environment::BellPlace::none && e->bell) {
-    make_bell_exclusive(e);
-  }
-  if (e->outstanding > 0 && e->rank->size > 1 && e->rank->state.load() == Rank::State::joined && e->adaptive) adaptive_wait(e);
-  if (e->rank) before_poll(e);
-  if (!e->rank || e->outstanding == 0 || e->rank->size == 1 || e->rank->state.load() != Rank::State::joined) return;
-  if (e->rank && !e->ending && e->conversation >= 0 && e->outstanding > 0) converse(e);
-  if (e->rank && !e->ending) before_poll(e);  // JavaScript may have run there, and nothing looked since
+  wait_first(e);
+  if (e->rank && uv_backend_timeout(e->loop) != 0) say_waiting(e);
 }
 
 uint64_t now_ns() {
@@ -346,6 +379,7 @@ void watch_bell(Environment* e) {
 
 void say_running(Environment* e, bool runs) {
   Engine& engine = e->rank->engine;
+  if (runs) say_awake(e);
   const bool told = engine.interruptible();
   if (e->interrupted) {
     engine.set_interruptible(runs);

@@ -96,8 +96,9 @@ struct Limits {
   uint32_t wait_bytes = 1024;               // bodies up to this wait for credit rather than become offers
   uint64_t quota_bytes = 4 << 20;           // of each peer: charged for eager bodies (charge_of) that wait here
   uint64_t quota_envelopes = 4096;          // the same in messages
-  // Bodies that are pushed although they could be pulled; and up to which size if their sender's JavaScript runs: it may compute.
-  uint64_t pushed_least = 32 << 10, pushed_most = 64 << 20, pushed_running = 2 << 20;
+  // Bodies that are pushed although they could be pulled; and up to which size if their sender's JavaScript runs: it may compute. Longer
+  // ones are pulled, at the same cost whether their sender computes or not, so that a computation hides all of it.
+  uint64_t pushed_least = 32 << 10, pushed_most = 16 << 20, pushed_running = 2 << 20;
   uint64_t max_message = uint64_t{1} << 32;  // larger offers are a protocol error
   // What a handler does for each peer before it hands the rest to the progress thread: packets received, packets sent, outcomes heard.
   uint32_t handler_packets = 16;

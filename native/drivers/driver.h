@@ -146,7 +146,7 @@ struct Driver {
   bool (*stands)(const Port*, Ticket);
   // Receiver: claims an offer.
   Accept (*accept)(Port*, Ticket);
-  // Receiver: copies the next part of a body, at most 256 KiB. NOT under the guard, never in a handler, may block in
+  // Receiver: copies the next part of a body, at most 1 MiB. NOT under the guard, never in a handler, may block in
   // the kernel. `done` counts bytes copied so far. Checks the offer and the peer's life after the copy.
   Pull (*pull)(Port*, Ticket, uint64_t remote, unsigned char* local, uint64_t bytes, uint64_t* done);
   // Receiver: tells the sender how it ended, or that it shall push.

@@ -311,7 +311,7 @@ Accept accept(Port* port, Ticket ticket) {
 }
 
 Pull pull(Port* port, Ticket ticket, uint64_t remote, unsigned char* local, uint64_t bytes, uint64_t* done) {
-  constexpr uint64_t chunk = 256 * 1024;
+  constexpr uint64_t chunk = 1024 * 1024;
   ShmPort* p = self(port);
   if (*done < bytes && !p->reads.load(std::memory_order_relaxed)) return Pull::forbidden;
   uint64_t part = bytes - *done < chunk ? bytes - *done : chunk;
