@@ -73,7 +73,8 @@ export function rows(folder: string): Row[] {
       "receiver awaits each message, or has a callback (unframed socket: counts bytes); sender waits when told to (send pending, write false; zeromq: each; IPC: every 1,024); time per message",
     workload: "rate64",
     bytes: 64,
-    minCount: 60_000,
+    minCount: 10_000,
+    minNs: 150e6,
     peers: [
       peer.flow,
       peer.callback,

@@ -18,6 +18,7 @@ interface Passing {
 interface Streaming extends Passing {
   readonly bytes: number;
   readonly minCount?: number;
+  readonly minNs?: number;
   readonly thorough?: boolean;
 }
 
