@@ -43,6 +43,7 @@
         "native/binding/taking.cc",
         "native/binding/scatter.cc",
         "native/binding/waiting.cc",
+        "native/binding/waking_queues.cc",
         "native/bootstrap/client.cc",
         "native/bootstrap/hub.cc",
         "native/bootstrap/segment.cc",

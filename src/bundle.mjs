@@ -18,6 +18,7 @@ await build({
     "src/cli/main": "src/cli/main.ts",
     "src/selftest/rank": "src/selftest/rank.ts",
     "workers/task": "workers/task.ts",
+    "workers/notifier": "workers/notifier.ts",
     // For tests and bench, which open hubs by themselves.
     "src/native": "src/native.ts",
   },

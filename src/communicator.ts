@@ -26,6 +26,7 @@ import {
   type SendrecvOptions,
   type UncheckedReduceOptions,
 } from "./options.js";
+import { MessageQueue, type QueueOptions, queueMemory } from "./queue.js";
 import { Request } from "./request.js";
 import type { Taker, TakerOptions } from "./taker.js";
 import type { Thread } from "./thread.js";
@@ -169,6 +170,24 @@ export class Communicator {
     checkRank(source, "source", this.size, true);
     checkTag(tag, true);
     return thread.take(this, this.#context, { ...options, source, tag });
+  }
+
+  /**
+   * A queue in shared memory that native code fills with every message that no receive waits for, in order, and that any threads of
+   * this process empty, whether they have joined or not (`MessageQueue.from(queue.buffer)`), each message going to one of them. While it
+   * is full, its senders wait. It ends with `queue.close()`, this thread, the world, or when nobody is left who could send.
+   * @throws CarillonError ERR_CARILLON_INVALID_RANK, _INVALID_TAG, _INVALID_ARGUMENT or _CLOSED
+   */
+  queue<T = unknown>(options: QueueOptions = {}): MessageQueue<T> {
+    const { source = ANY_SOURCE, tag = ANY_TAG, byteCapacity } = options ?? {};
+    const thread = this.#open("queue", undefined);
+    checkRank(source, "source", this.size, true);
+    checkTag(tag, true);
+    const { group } = this;
+    const members = group ? Array.from({ length: this.size }, (_, rank) => group.worldRank(rank)) : [];
+    const words = queueMemory(byteCapacity, members);
+    const owner = thread.queue(this, this.#context, source, tag, words);
+    return new MessageQueue<T>(words.buffer as SharedArrayBuffer, owner);
   }
 
   /**

@@ -50,7 +50,7 @@ export type CarillonErrorCode =
   | "ERR_CARILLON_COLLECTIVE_MISMATCH"
   /** A collective failed at another member; `rank` and the message say where and why. */
   | "ERR_CARILLON_COLLECTIVE_FAILED"
-  /** Collectives on the world, `dup` and `split` belong to the first thread of the rank that calls one. */
+  /** Only another thread may: of the world's collectives the first that called one, of a queue the one that made it. */
   | "ERR_CARILLON_OTHER_THREAD"
   /** A rank has made more communicators than there are numbers for: some millions. */
   | "ERR_CARILLON_TOO_MANY_COMMUNICATORS"

@@ -3,16 +3,16 @@
 import { CarillonError } from "./errors.js";
 import { rankOf } from "./group.js";
 import { Status } from "./native.js";
-import type { Request } from "./request.js";
+import type { Operation } from "./request.js";
 
 /** The error of a request that ended with `status`; `native`: the world rank it speaks of, -1: nobody or everybody. */
 export function failure(
   status: Status,
-  request: Request<unknown>,
+  { operation }: { readonly operation?: Operation | undefined },
   native: number,
   byteLength: number | undefined,
 ): CarillonError {
-  const { name, peer, tag, group } = request.operation ?? { name: "recv", peer: -1, tag: -1 };
+  const { name, peer, tag, group } = operation ?? { name: "recv", peer: -1, tag: -1 };
   const rank = rankOf(group, native);
   const what =
     name === "send"

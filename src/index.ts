@@ -18,6 +18,7 @@ export {
   type SendOptions,
   type SendrecvOptions,
 } from "./options.js";
+export { MessageQueue, type QueueOptions, type TakeOptions } from "./queue.js";
 export type { Combine, ReduceOperation, ReduceOperator, ReducibleArray } from "./reduction.js";
 export { Request, type RequestState } from "./request.js";
 export type { Doorbell, Interrupts, Rendezvous, Settings, Wait } from "./settings.js";

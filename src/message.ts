@@ -14,7 +14,7 @@ export class Message<T = unknown> {
   /** Received into a list of views: what of them was filled, in order. */
   readonly views: readonly Uint8Array[] | undefined;
   #data: Uint8Array | undefined;
-  readonly #communicator: Communicator;
+  readonly #communicator: Communicator | undefined;
   readonly #encoding: number;
   readonly #ownsMemory: boolean;
   readonly #byteLength: number;
@@ -24,7 +24,7 @@ export class Message<T = unknown> {
 
   /** @internal Messages come from `recv`. */
   constructor(
-    communicator: Communicator,
+    communicator: Communicator | undefined,
     source: number,
     tag: number,
     encoding: number,
@@ -74,8 +74,18 @@ export class Message<T = unknown> {
     return this.#value as T;
   }
 
-  /** Sends `answer` back to this message's source, under the same tag. */
+  /**
+   * Sends `answer` back to this message's source, under the same tag.
+   * @throws CarillonError ERR_CARILLON_OTHER_THREAD if it comes out of a MessageQueue, whose readers need not be in the world
+   */
   reply(answer: unknown, options: { synchronous?: boolean; signal?: AbortSignal } = {}): Request<void> {
+    if (!this.#communicator) {
+      throw new CarillonError(
+        "ERR_CARILLON_OTHER_THREAD",
+        `reply to rank ${this.source}: the message was taken from a queue; where this thread has joined, \`world.send\` answers it`,
+        { rank: this.source, tag: this.tag },
+      );
+    }
     return this.#communicator.send(answer, { ...options, dest: this.source, tag: this.tag });
   }
 

@@ -92,6 +92,8 @@ export const Queue = {
   seen: 17,
   /** Not 0: rings of this thread's takers have something. Set by native code, cleared by this thread's JavaScript before it looks. */
   taken: 18,
+  /** Not 0, on the main thread: another thread makes message queues, whose readers this one shall help to wake. */
+  wish: 19,
   /** Arguments of the next `send` or `recv`: cheaper to read than a call's own. Written by this thread's JavaScript. */
   call: 32,
   records: 64,
@@ -137,10 +139,30 @@ export const Call = {
  * records, head and behind, the reader how far it has read; both count bytes since the start and wrap at 2^32.
  */
 export const Ring = {
+  /** Position after the last message; with `closed` added: nothing follows. */
   head: 0,
+  closed: 1,
+  /** Shared: changes when readers that said they sleep are to look again. */
+  event: 1,
+  /** Shared: a number of 64 bits. */
   read: 16,
+  /** Shared: 1, a reader sleeps or is about to. Set by it after it has read `event`, cleared by native code before that changes. */
+  asleep: 18,
+  /** Shared: 1, readers have made room. Set by them, cleared by who has the ring fed (workers/notifier.ts). */
+  asked: 20,
   /** Behind: why the next message is not in the ring. */
   behind: 32,
+  /** Behind.alone in a shared ring: bytes (two words, the low one first), source and tag of the message that does not fit. */
+  unfitBytes: 33,
+  unfitSource: 35,
+  unfitTag: 36,
+  /** Closed: a Status, and whom it speaks of. */
+  status: 37,
+  peer: 38,
+  /** Shared, written once before it is used: bytes for records; how many world ranks follow them (Group); that it is such a ring. */
+  capacity: 40,
+  members: 41,
+  magic: 42,
   records: 48,
   /** Words of a record. Its length in bytes; with 1 added: skip as many, to the start of the ring. The body follows the header. */
   length: 0,
@@ -155,8 +177,10 @@ export const Behind = {
   no: 0,
   /** There was no room: resume it when there is. */
   room: 1,
-  /** The next one does not go through the ring: receive it (RecvFlag.next), then resume. */
+  /** The next one does not go through the ring: receive it (RecvFlag.next), then resume. Shared: it never fits. */
   alone: 2,
+  /** Shared: its body is on its way. */
+  bring: 3,
 } as const;
 
 /** A launcher's meeting point: native/bootstrap/hub.h. */
@@ -190,7 +214,7 @@ export interface NativeBinding {
   openHub(size: number): NativeHub;
 
   /** Makes this thread a citizen: `queue` views a SharedArrayBuffer (see Queue), `drain` empties it. */
-  attach(queue: Int32Array, drain: () => void): void;
+  attach(queue: Int32Array, drain: () => void, mainThread: boolean): void;
   waitAdaptively(adaptive: boolean): void;
   /**
    * Starts joining (address "" for a world of one, or when this process has joined already). Returns a
@@ -234,10 +258,15 @@ export interface NativeBinding {
   /**
    * Begins to take every message that no receive waits for into `ring` (see Ring; a power of two of bytes for records). Peer, tag
    * and context in the call area. Returns a request index: the request completes when nothing more can come, or is cancelled.
+   * `shared`: any thread reads the ring, without a call.
    */
-  beginTaking(ring: Int32Array): number;
+  beginTaking(ring: Int32Array, shared: boolean): number;
   /** There is room in its ring, or what came alone has been received. */
   resumeTaking(request: number): void;
+  /** Calls `news` on this thread, whose event loop it does not keep alive, whenever readers of shared rings are to be woken. */
+  watchQueues(news: () => void): void;
+  /** Readers of shared rings have made room. */
+  feedQueues(): void;
   /** True if the request was still unmatched and will complete as cancelled. */
   cancel(request: number): boolean;
   /** Copies the body of a completed, still undrained receive, from byte `from` on, into all of `target`. */

@@ -5,7 +5,7 @@ import type { Group } from "./group.js";
 
 /** What a request is about, for error messages and inspection. */
 export interface Operation {
-  readonly name: "send" | "recv" | "mprobe" | "join" | "messages";
+  readonly name: "send" | "recv" | "mprobe" | "join" | "messages" | "queue" | "take";
   /** dest or source; -1 for any. */
   readonly peer: number;
   /** -1 for any. */

@@ -1,6 +1,7 @@
 // This thread's side of the engine: its completion queue and the requests that wait for records in it.
 // Responsible for posting to native code and for settling what it completes; not for checking what users pass
 // (communicator.ts) nor for joining and leaving (world.ts).
+import { isMainThread } from "node:worker_threads";
 import type { Communicator } from "./communicator.js";
 import { CarillonError } from "./errors.js";
 import { failure } from "./failures.js";
@@ -20,7 +21,9 @@ import {
   SendFlag,
   Status,
 } from "./native.js";
+import { helpToWakeReaders, wakeReaders } from "./notifier.js";
 import { type Held, Offer } from "./offer.js";
+import type { QueueOwner } from "./queue.js";
 import { Records, wide } from "./records.js";
 import { Request, type RequestOwner } from "./request.js";
 import { ScatterList } from "./scatter.js";
@@ -73,10 +76,15 @@ export class Thread implements RequestOwner {
     this.#queue = new Int32Array(memory);
     this.#inline = new Uint8Array(memory);
     this.#records = new Records(this.#native, this.#queue);
-    this.#native.attach(this.#queue, () => {
-      this.#drain();
-      if (this.#queue[Queue.taken] !== 0) this.#readTakers();
-    });
+    this.#native.attach(
+      this.#queue,
+      () => {
+        this.#drain();
+        if (this.#queue[Queue.taken] !== 0) this.#readTakers();
+        if (this.#queue[Queue.wish] !== 0) this.#help();
+      },
+      isMainThread,
+    );
   }
 
   /** Whether this thread's event loop may look at the rings for a while before it blocks. */
@@ -237,7 +245,7 @@ export class Thread implements RequestOwner {
     const { source, tag, byteCapacity = RING_BYTES } = options;
     const words = new Int32Array(new SharedArrayBuffer(4 * Ring.records + byteCapacity));
     this.#call(worldRank(communicator.group, source), tag, context);
-    const index = this.#native.beginTaking(words);
+    const index = this.#native.beginTaking(words, false);
     const request = new Request<void>({ name: "messages", peer: source, tag, group: communicator.group });
     this.#pending[index] = { request: request as Request<unknown>, communicator: undefined, memory: words };
     request.post(this, index, undefined);
@@ -268,6 +276,25 @@ export class Thread implements RequestOwner {
     this.#takers.add(taker);
     this.#drain();
     return taker;
+  }
+
+  /** As `take`, into memory that any thread reads (queue.ts). */
+  queue(communicator: Communicator, context: number, source: number, tag: number, words: Int32Array): QueueOwner {
+    this.#call(worldRank(communicator.group, source), tag, context);
+    const ring = words.subarray(0, Ring.records + (words[Ring.capacity] as number) / 4);
+    const index = this.#native.beginTaking(ring, true);
+    const request = new Request<void>({ name: "queue", peer: source, tag, group: communicator.group });
+    this.#pending[index] = { request: request as Request<unknown>, communicator: undefined, memory: words };
+    const ended = wakeReaders(words.buffer as SharedArrayBuffer);
+    request.post(this, index, undefined);
+    request.then(ended, ended); // the queue itself says why
+    this.#drain();
+    return { close: () => void request.cancel() };
+  }
+
+  #help(): void {
+    Atomics.store(this.#queue, Queue.wish, 0);
+    helpToWakeReaders();
   }
 
   #readTakers(): void {

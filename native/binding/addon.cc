@@ -9,6 +9,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   carillon::define_messages(env, exports);
   carillon::define_probing(env, exports);
   carillon::define_taking(env, exports);
+  carillon::define_queue_waking(env, exports);
   carillon::define_hub(env, exports);
   carillon::define_machine(env, exports);
   carillon::define_leases(env, exports);

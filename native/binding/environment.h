@@ -67,7 +67,9 @@ struct Environment : Waker {
 
 // environment.cc
 Environment* environment_of(napi_env);  // null before attach
-napi_status attach_environment(napi_env, napi_value queue, napi_value drain);
+napi_status attach_environment(napi_env, napi_value queue, napi_value drain, bool main);
+// Any thread, whose queues end with it: the main thread, which outlives it, shall help to wake their readers (Queue.wish in src/native.ts).
+void ask_main_thread(const Environment*);
 void detach_from_rank(Environment*);    // ends all requests, gives the handle back
 
 // requests.cc
@@ -77,6 +79,7 @@ Request* request_at(Environment*, uint32_t index); // null: no such index
 void count_outstanding(Environment*, Request*);    // before it is submitted
 void keep_alive(Environment*, Request*, bool);
 void update_reference(Environment*);
+void free_spent(Rank*);                            // any thread: messages to oneself that are in shared rings
 void reap(Environment*);                           // frees what JavaScript has drained, unless it holds a message
 void free_held(Environment*);                      // what has held a message; the engine has taken it back
 void show_records(Environment*);                   // before JavaScript drains: how far it may read

@@ -24,10 +24,17 @@ void copies(void*, CompletionQueue* own) {
   static_cast<Waker*>(own->owner)->copies_wait = true;  // it looks after it has left the guard
 }
 
+void queues(void*) {
+  for (auto& bell : queue_bells)
+    if (int descriptor = bell.load(std::memory_order_seq_cst) - 1; descriptor >= 0) signal_descriptor(descriptor);
+}
+
 }  // namespace
 
+std::atomic<int> queue_bells[kQueueBells];
+
 Platform platform_of(ProgressWaker* self) {
-  return {.self = self, .notify = notify, .start_timer = start_timer, .more = more, .copies = copies};
+  return {.self = self, .notify = notify, .start_timer = start_timer, .more = more, .copies = copies, .queues = queues};
 }
 
 void run_engine(void* engine) { static_cast<Engine*>(engine)->interrupted(); }

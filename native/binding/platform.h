@@ -17,6 +17,10 @@ struct ProgressWaker {
   int nudge = -1, timer = -1;
 };
 
+// Of the process, by thread that wakes the readers of shared rings (waking_queues.cc): 1 + the descriptor it waits for; 0: none.
+constexpr uint32_t kQueueBells = 64;
+extern std::atomic<int> queue_bells[kQueueBells];
+
 Platform platform_of(ProgressWaker*);
 
 // Handler::run for an Engine.

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "environment.h"
 #include "lease.h"
 #include "placing.h"
 #include "rank.h"
@@ -190,6 +191,7 @@ void* run(void* argument) {
       }
     }
     r->engine.poll(nullptr);
+    free_spent(r);
     // The bell is not heard while a body is copied, so look after each part.
     std::optional<BesideComputation> beside;
     while (!r->stop.load(std::memory_order_acquire) && copy_one(r, UINT64_MAX, nullptr, &beside)) r->engine.poll(nullptr);

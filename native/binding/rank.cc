@@ -216,6 +216,16 @@ void release_rank(Rank* r) {
   pthread_mutex_unlock(&registry);
 }
 
+void look_at_rank() {
+  pthread_mutex_lock(&registry);
+  if (Rank* r = current.load(); r && r->state.load() == Rank::State::joined) {
+    enter_waiting(r->engine);
+    r->engine.step(nullptr);
+    r->engine.leave(nullptr);
+  }
+  pthread_mutex_unlock(&registry);
+}
+
 void enter_waiting(Engine& engine) {
   while (!engine.try_enter()) sched_yield();
 }

@@ -76,6 +76,8 @@ void release_rank(Rank*);
 void say_goodbye(Rank*);
 // The process fails: nobody says goodbye any more, the others hear that it was lost.
 void abandon();
+// For threads without a handle: looks at everything, after whoever is in the guard has left it. Nothing without a rank.
+void look_at_rank();
 // True once this process has left a launched world: it cannot come back.
 bool has_left();
 

@@ -40,6 +40,7 @@ void free_request(Environment* e, Request* r) {
   if (r->owned) give_stage(static_cast<unsigned char*>(r->owned), r->owned_bytes);
   if (r->stage) give_stage(r->stage, r->stage_bytes);
   if (r->parcel) free_parcel(r->parcel);
+  if (r->taker) delete r->taker->courier;
   delete r->taker;
   if (r->block && e->rank) e->rank->engine.pool().give_back(r->block);
   r->owned = r->memory = r->stage = nullptr;
@@ -91,6 +92,14 @@ void show_records(Environment* e) {
 void free_held(Environment* e) {
   for (uint32_t i = 0; i < e->chunk_count * Environment::kChunk; ++i)
     if (Request* r = request_at(e, i); r->state == RequestState::held) free_request(e, r);
+}
+
+void free_spent(Rank* r) {
+  for (Submission* s = r->engine.take_spent(); s;) {
+    auto* parcel = static_cast<Parcel*>(s);
+    s = s->next_submission;
+    free_parcel(parcel);
+  }
 }
 
 void reap(Environment* e) {

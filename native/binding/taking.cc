@@ -1,5 +1,5 @@
 // What JavaScript calls about standing takers: to begin one, and to resume it. What it takes JavaScript reads from the ring by
-// itself (src/taker.ts). No protocol logic.
+// itself (src/taker.ts, src/queue.ts). No protocol logic.
 #include "../core/taker.h"
 
 #include <new>
@@ -17,12 +17,14 @@ struct Asked {  // the call area: Call in src/native.ts
 
 napi_value begin_taking(napi_env env, napi_callback_info info) {
   Environment* e = environment_of(env);
-  napi_value a[1];
+  napi_value a[2];
   napi_typedarray_type type;
   size_t length;
   void* words;
+  bool shared;
   if (!e || !e->rank || !arguments(env, info, a) ||
-      napi_get_typedarray_info(env, a[0], &type, &length, &words, nullptr, nullptr) != napi_ok || type != napi_int32_array)
+      napi_get_typedarray_info(env, a[0], &type, &length, &words, nullptr, nullptr) != napi_ok || type != napi_int32_array ||
+      napi_get_value_bool(env, a[1], &shared) != napi_ok)
     return fail(env, "beginTaking");
   const auto& asked = *reinterpret_cast<const Asked*>(e->queue.words + queue_layout::call);
   const size_t capacity = length > ring_layout::records ? (length - ring_layout::records) * 4 : 0;
@@ -30,13 +32,19 @@ napi_value begin_taking(napi_env env, napi_callback_info info) {
       (capacity & (capacity - 1)) || capacity > (1u << 30))
     return fail(env, "beginTaking: arguments");
   auto* taker = new (std::nothrow) Taker;
-  Request* r = taker ? allocate_request(e) : nullptr;
+  auto* courier = taker && shared ? new (std::nothrow) Request : nullptr;
+  Request* r = taker && (courier || !shared) ? allocate_request(e) : nullptr;
   if (!r) {
+    delete courier;
     delete taker;
     return fail(env, "out of memory");
   }
   taker->words = static_cast<uint32_t*>(words);
   taker->capacity = static_cast<uint32_t>(capacity);
+  taker->shared = shared;
+  taker->stream = r;
+  taker->courier = courier;
+  if (courier) courier->taker = taker;
   r->is_send = false;
   r->submission_kind = SubmissionKind::receive;
   r->takes = Takes::stream;
@@ -48,6 +56,7 @@ napi_value begin_taking(napi_env env, napi_callback_info info) {
   r->bytes = UINT64_MAX;
   count_outstanding(e, r);
   uint32_t index = r->index;
+  if (shared) ask_main_thread(e);
   e->rank->engine.submit(r, &e->queue);
   after_leave(e);
   show_records(e);

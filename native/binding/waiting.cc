@@ -392,6 +392,9 @@ void say_running(Environment* e, bool runs) {
   after_leave(e);
 }
 
-void after_leave(Environment* e) { copy_bodies(e, kShortCopy); }
+void after_leave(Environment* e) {
+  free_spent(e->rank);
+  copy_bodies(e, kShortCopy);
+}
 
 }  // namespace carillon

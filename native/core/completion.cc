@@ -23,6 +23,11 @@ void Engine::complete(Request* r, Status status) {
   r->status = status;
   r->queue->known.remove(r);
   if (any_stalled_) retry_ = true;  // the next in its line may need no block
+  if (r->takes == Takes::courier) return brought(r);
+  if (r->takes == Takes::stream && r->taker->shared) {
+    r->taker->close(static_cast<uint32_t>(status), r->from);
+    tell_taken(r);
+  }
   if (!r->at_once) emit(r);
 }
 

@@ -60,7 +60,7 @@ void Engine::finalize(Peer& p) {
   forget_wants(p);
   p.driver->end(p.port);
   while (Request* r = p.incoming.pop()) {
-    if (r->peer == any_source && r->takes != Takes::held) match_or_post(r);
+    if (r->peer == any_source && !takes_one(r)) match_or_post(r);
     else complete(r, status_of(p));
   }
   end_receives(static_cast<int32_t>(p.rank), status_of(p));
@@ -104,6 +104,11 @@ bool Engine::take_back(Request* r, Status how) {
   switch (r->state) {
     case RequestState::posted:
       withdraw(r);
+      if (r->takes == Takes::stream && r->taker->carrying) {
+        r->state = RequestState::ending;
+        r->status = how;
+        return true;
+      }
       break;
     case RequestState::queued:
       leave_line(peers_[r->peer], r);
@@ -136,6 +141,8 @@ bool Engine::detach(CompletionQueue* queue) {
   bool all = true;
   for (Request *r = queue->known.first(), *next; r; r = next) {
     next = QueueRequests::next(r);
+    if (r->state == RequestState::ending) continue;  // with its courier
+    if (r->takes == Takes::courier && next == r->taker->stream) next = QueueRequests::next(next);
     if (r->state == RequestState::pulling || r->state == RequestState::incoming) {
       r->abandon.store(true, std::memory_order_relaxed);
       if (r->running) {

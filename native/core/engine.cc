@@ -50,6 +50,10 @@ void Engine::settle(CompletionQueue* own, bool rings) {
     queue->dirty = false;
     if (queue != own) platform_.notify(platform_.self, queue);
   }
+  if (queue_news_) {
+    queue_news_ = false;
+    platform_.queues(platform_.self);
+  }
   if (!pulls_.empty()) {
     if (handler_ || !own) rest_due_ = true;
     else platform_.copies(platform_.self, own);
@@ -78,7 +82,7 @@ void Engine::leave_after(CompletionQueue* own, int rounds) {
   for (int round = 0;; ++round) {
     settle(own);
     const bool runs = interruptible_.load(std::memory_order_seq_cst), lingers = running_.load(std::memory_order_seq_cst) && handles_ <= 1;
-    if ((attention_.awake() || retry_ || attention_.lacks(lingers, runs)) && !polled_.load(std::memory_order_seq_cst)) {
+    if ((attention_.awake() || retry_ || queues_ready() || attention_.lacks(lingers, runs)) && !polled_.load(std::memory_order_seq_cst)) {
       // Arm, then look once more: a sender that published before it saw us armed is seen here.
       attention_.arm(lingers, runs);
       if (look()) {
@@ -212,6 +216,8 @@ void Engine::progress() {
     if (p.ending != Ending::none && !p.stalled && !p.driver->look(p.port, Packets::any)) finalize(p);
     if (p.ending == Ending::protocol) finalize(p);
   }
+  if (!handler_) feed_queues();
+  else if (queues_ready()) rest_due_ = true;
 }
 
 // What is left in a ring on purpose is no reason to look.
@@ -221,7 +227,7 @@ Packets Engine::packets_of(const Peer& p) const {
 }
 
 bool Engine::look() const {
-  if (!submissions_.empty() || retry_) return true;
+  if (!submissions_.empty() || retry_ || queues_ready()) return true;
   for (uint32_t i = 0; i < size_; ++i) {
     const Peer& p = peers_[i];
     if (!p.driver || p.ended) continue;
@@ -358,6 +364,11 @@ void Engine::drop_parcels(void (*drop)(Parcel*)) {
     matcher_.remove_unexpected(b);
     drop(b->parcel);
   });
+  for (Submission* s = take_spent(); s;) {
+    auto* parcel = static_cast<Parcel*>(s);
+    s = s->next_submission;
+    drop(parcel);
+  }
 }
 
 void Engine::touch_all() {

@@ -88,6 +88,8 @@ struct Platform {
   void (*more)(void* self) = nullptr;          // the progress thread shall call poll
   // Bodies wait to be copied outside the guard, by the caller of leave or step. (`more` has the progress thread copy, too.)
   void (*copies)(void* self, CompletionQueue* own) = nullptr;
+  // Readers of shared rings shall be woken, which only JavaScript can.
+  void (*queues)(void* self) = nullptr;
 };
 
 struct Limits {
@@ -174,6 +176,7 @@ class Engine {
   bool detach(CompletionQueue*);
   void revoke_all();                // this rank leaves: nothing of ours may be claimed any more
   void drop_parcels(void (*drop)(Parcel*));  // at the very end: messages to oneself that nobody received
+  Submission* take_spent() { return spent_.empty() ? nullptr : spent_.take_all(); }  // any thread: parcels to free
   void touch_all();                 // have every peer looked at, and rung if it sleeps
   Request* next_pull(uint64_t most);  // a body of at most `most` bytes to copy outside the guard, or null
   void pulled(Request*, Pull);      // what became of it (without the guard: submit it, kind pulled, pull_result)
@@ -323,13 +326,18 @@ class Engine {
   void drop(Block*);
   Block* find_standing(const Request*);
   // taker.cc
-  void tell_taken(CompletionQueue*);
+  void tell_taken(Request*);
   Behind give(Request*, int32_t source, int32_t tag, uint32_t encoding, const unsigned char* body, uint64_t bytes);
   void put_behind(Request*, Block*, Behind why);
   void fall_behind(Request*, Behind why);
   void begin_taking(Request*);
   void end_taking(Request*);
   void given(Block*);
+  const unsigned char* body_for(const Request*, Block*) const;
+  void bring(Request*);
+  void brought(Request* courier);
+  bool queues_ready() const;
+  void feed_queues();
   // completion.cc
   void emit(Request*);
   void make_dirty(CompletionQueue*);
@@ -348,6 +356,7 @@ class Engine {
   uint64_t received_then_ = 0;
   bool rest_due_ = false;  // something is left to the progress thread, which is told when the guard is free
   bool handler_ = false;   // progress runs in an interrupt handler: a little at a time
+  bool queue_news_ = false;  // a reader of a shared ring sleeps over what has come
   bool probing_ = false;   // somebody looks for a message without posting a receive
   uint32_t next_left_ = 0; // whose turn it is to be looked at for a receive from any source
   Request* sought_ = nullptr;  // by look_for, while it is posted
@@ -355,6 +364,7 @@ class Engine {
   Peer* peers_ = nullptr;
   Guard guard_;
   SubmissionQueue submissions_;
+  SubmissionQueue spent_;  // parcels whose bodies are in shared rings
   Matcher matcher_;
   Pool pool_;
   RequestList pulls_;

@@ -99,12 +99,12 @@ void Engine::pulled(Request* r, Pull result) {
     case Pull::revoked:
       // The sender took it back in the middle: the receive returns to its place in line, unless it wanted this one.
       p.driver->finish(p.port, ticket, Outcome::refused);
-      if (r->takes == Takes::held) complete(r, Status::taken_back);
+      if (takes_one(r)) complete(r, Status::taken_back);
       else match_or_post(r);
       break;
     case Pull::lost:
       // Whoever it came from, another may still answer a receive from any source: back to its place in line.
-      if (r->peer == any_source && r->takes != Takes::held) match_or_post(r);
+      if (r->peer == any_source && !takes_one(r)) match_or_post(r);
       else complete(r, Status::peer_lost);
       break;
     default:

@@ -45,13 +45,14 @@ enum class RequestState : uint8_t {
   pulling,    // receive: matched, the body is being copied
   incoming,   // receive: matched, the body comes in parts
   handed,     // synchronous send to oneself: waits unmatched
+  ending,     // stream, shared: taken back, but a body is on its way into its ring
   held,       // probe, drained: its message waits to be received or given back
   completed,  // result is final; in the completion queue or waiting for a place in it
 };
 
 // What a receive takes: a message; or only its envelope, which makes the request its holder; or what it holds; or, standing
-// behind all others, every message, into the ring of its Taker.
-enum class Takes : uint8_t { message, envelope, held, stream };
+// behind all others, every message, into the ring of its Taker. A courier brings one message into such a ring.
+enum class Takes : uint8_t { message, envelope, held, stream, courier };
 
 constexpr uint32_t inline_bytes = 64;  // a body up to this travels in the completion record (Queue.inlineBytes)
 
@@ -120,6 +121,9 @@ struct Request : Submission {
   unsigned char inlined[inline_bytes];
 };
 
+// Wants what it has been promised, and nothing else.
+inline bool takes_one(const Request* r) { return r->takes == Takes::held || r->takes == Takes::courier; }
+
 inline void describe(Request* r, int32_t source, int32_t tag, uint32_t encoding, uint64_t bytes) {
   r->from = source;
   r->got_tag = tag;
@@ -132,7 +136,7 @@ using QueueRequests = List<Request, &Request::by_queue>;
 
 // Layout of a completion queue's words: Queue in src/native.ts.
 namespace queue_layout {
-constexpr uint32_t capacity = 512, head = 0, tail = 16, taken = 18, call = 32, records = 64, record_words = 32, inlined = 16;
+constexpr uint32_t capacity = 512, head = 0, tail = 16, taken = 18, wish = 19, call = 32, records = 64, record_words = 32, inlined = 16;
 }
 
 // How a request ended, as a record of record_words.

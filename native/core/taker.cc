@@ -10,8 +10,13 @@ namespace {
 constexpr uint32_t kFed = 256;  // messages before somebody else's turn
 }
 
-// Its thread shall look at the rings of its takers.
-void Engine::tell_taken(CompletionQueue* queue) {
+// Its thread shall look at the rings of its takers; of a shared one, whoever wakes its readers.
+void Engine::tell_taken(Request* r) {
+  if (r->taker->shared) {
+    if (r->taker->wakes()) queue_news_ = true;
+    return;
+  }
+  CompletionQueue* queue = r->queue;
   auto& taken = *reinterpret_cast<std::atomic<uint32_t>*>(queue->words + queue_layout::taken);
   if (taken.load(std::memory_order_seq_cst) == 0) taken.store(1, std::memory_order_seq_cst);
   make_dirty(queue);
@@ -20,11 +25,12 @@ void Engine::tell_taken(CompletionQueue* queue) {
 // `body` null: it is not here. Otherwise than `no`: it did not get into the ring, and why.
 Behind Engine::give(Request* r, int32_t source, int32_t tag, uint32_t encoding, const unsigned char* body, uint64_t bytes) {
   Taker* t = r->taker;
-  if (!body || !t->can_hold(bytes)) return Behind::alone;
+  if (!t->can_hold(bytes) || (!body && !t->shared)) return Behind::alone;
+  if (!body) return t->reserve(bytes) ? Behind::bring : Behind::room;
   if (!t->put(source, tag, encoding, body, bytes)) return Behind::room;
   ++counters_.received;
   counters_.bytes_received += bytes;
-  tell_taken(r->queue);
+  tell_taken(r);
   return Behind::no;
 }
 
@@ -37,9 +43,59 @@ void Engine::put_behind(Request* r, Block* b, Behind why) {
 
 // Nor is it wanted any more that senders let pass what would wait here, too.
 void Engine::fall_behind(Request* r, Behind why) {
-  r->taker->set_behind(why);
+  Taker* t = r->taker;
+  if (t->shared && why == Behind::alone) t->describe_unfit(t->backlog.first());
+  t->set_behind(why);
   drop_wants(r);
-  tell_taken(r->queue);
+  if (why == Behind::bring) bring(r);
+  else tell_taken(r);
+}
+
+// The next one's body, to where there is room for it in the ring.
+void Engine::bring(Request* r) {
+  Taker* t = r->taker;
+  Block* b = t->backlog.first();
+  Request* courier = t->courier;
+  matcher_.remove_unexpected(b);
+  courier->takes = Takes::courier;
+  courier->queue = r->queue;
+  courier->peer = b->source;
+  courier->tag = b->tag;
+  courier->context = b->context;
+  courier->memory = t->reserve(b->bytes);
+  courier->bytes = b->bytes;
+  t->carrying = true;
+  r->queue->known.append(courier);
+  if (pull_block(courier, b)) return;
+  drop(b);
+  r->queue->known.remove(courier);
+  t->carrying = false;
+  retry_ = true;
+}
+
+// The courier has ended, somehow. What it could not bring comes no more, or is nobody's: it was taken back.
+void Engine::brought(Request* courier) {
+  Taker* t = courier->taker;
+  t->carrying = false;
+  if (courier->status == Status::ok) t->publish(courier->from, courier->got_tag, courier->got_encoding, courier->got_bytes);
+  courier->abandon.store(false, std::memory_order_relaxed);
+  if (t->stream->state == RequestState::ending) return complete(t->stream, t->stream->status);
+  tell_taken(t->stream);
+  retry_ = true;  // the next one
+}
+
+bool Engine::queues_ready() const {
+  for (const Request* r = matcher_.last_posted(); r && r->takes == Takes::stream; r = Matcher::previous_posted(r))
+    if (r->taker->ready()) return true;
+  return false;
+}
+
+// Shared rings whose readers have made room, or what could not go there has gone elsewhere.
+void Engine::feed_queues() {
+  for (Request *r = matcher_.last_posted(), *before; r && r->takes == Takes::stream; r = before) {
+    before = Matcher::previous_posted(r);
+    if (r->taker->ready()) resume(r);
+  }
 }
 
 // What is unexpected is its own from now on, unless it is an earlier taker's: each message is looked at.
@@ -69,7 +125,7 @@ void Engine::resume(Request* r) {
       continue;
     }
     Behind why = Behind::room;
-    if (fed++ < kFed) why = give(r, b->source, b->tag, b->encoding, b->offer || b->parcel ? nullptr : b->body(), b->bytes);
+    if (fed++ < kFed) why = give(r, b->source, b->tag, b->encoding, body_for(r, b), b->bytes);
     if (why != Behind::no) return fall_behind(r, why);
     matcher_.remove_unexpected(b);
     given(b);
@@ -84,8 +140,24 @@ void Engine::resume(Request* r) {
   if (holding_peers_ > 0) want(r);
 }
 
+// What can be copied into its ring here and now; null: it has to be received in another way.
+const unsigned char* Engine::body_for(const Request* r, Block* b) const {
+  if (b->offer) return nullptr;
+  if (!b->parcel) return b->body();
+  return r->taker->shared ? b->parcel->body() : nullptr;  // else its thread takes the memory itself
+}
+
 // A block whose body is in the ring now.
 void Engine::given(Block* b) {
+  if (Parcel* parcel = b->parcel) {
+    if (Request* sender = parcel->sender) {
+      parcel->sender = nullptr;
+      sender->parcel = nullptr;
+      complete(sender, Status::ok);
+    }
+    spent_.push(parcel);
+    return;
+  }
   Peer& p = peers_[b->source];
   credit(p, bucket_of(b->context, b->tag), 0, 1);
   const uint64_t bytes = b->bytes;

@@ -42,6 +42,17 @@ void more(void* self) {
 
 void copies(void*, CompletionQueue* own) { static_cast<Thread*>(own->owner)->copies_wait = true; }
 
+// Each thread reads the shared rings that it began, when it is told.
+void queues(void* self) {
+  step("queues");
+  for (Thread& t : process_of(self).threads) {
+    if (t.number < 0 || !t.exists || t.ended) continue;
+    t.told = true;
+    ++t.notify;
+    wake(t);
+  }
+}
+
 void build_process(Process& p, int rank) {
   World& w = *world;
   p.rank = rank;
@@ -66,7 +77,8 @@ void build_process(Process& p, int rank) {
   p.engine = new Engine;
   p.engine->init(static_cast<uint32_t>(rank), static_cast<uint32_t>(w.size), p.peers, p.bins, p.pool, w.pool_bytes,
                  &shm::header(p.segment)->attention,
-                 {.self = &p, .notify = notify, .start_timer = start_timer, .more = more, .copies = copies}, w.limits);
+                 {.self = &p, .notify = notify, .start_timer = start_timer, .more = more, .copies = copies, .queues = queues},
+                 w.limits);
 }
 
 void build_thread(Process& p, int number) {

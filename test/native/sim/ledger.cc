@@ -200,6 +200,12 @@ void print_state() {
                  o->request.index, o->message ? "send of message" : o->request.taker ? "stream" : o->stream ? "receive for a stream" : "receive", o->message ? o->message->id : 0,
                  o->request.peer, o->request.tag, o->request.context, o->request.bytes,
                  static_cast<int>(o->request.state), t.ended ? ", thread ended" : t.sleeping ? "" : ", thread awake");
+    for (Thread& t : p.threads)
+      for (Operation* o : t.operations)
+        if (o && o->request.taker)
+          printf("  thread %d ring of request %u: %s, %u bytes, %u used, read to %u, behind %u%s%s\n", t.number, o->request.index,
+                 o->taker.shared ? "shared" : "its own", o->taker.capacity, o->taker.used(), o->tail, static_cast<unsigned>(o->taker.behind),
+                 o->taker.carrying ? ", carrying" : "", o->taker.backlog.first() ? ", backlog" : "");
     EngineAccess::matcher(*p.engine).each_unexpected([](Block* b) {
       printf("  unexpected: message %u from %d, tag %d, context %u%s\n", b->encoding, b->source, b->tag, b->context,
              b->offer ? ", offer" : "");
@@ -252,6 +258,7 @@ void check_idle() {
       if (t.number < 0 || t.ended || t.stuck || !t.words) continue;
       if (t.words[0] != t.consumed) return fail("process %d: everybody sleeps and records wait", i);
       if (taken(t)) return fail("process %d: everybody sleeps and takers were not looked at", i);
+      if (unseen(t)) return fail("process %d: everybody sleeps and a shared ring was not looked at", i);
       if (t.queue->waits.load()) return fail("process %d: everybody sleeps and completions wait for records", i);
     }
     Matcher& matcher = EngineAccess::matcher(e);

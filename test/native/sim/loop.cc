@@ -37,7 +37,7 @@ bool copy_one(Thread& t, uint64_t most, CompletionQueue* own) {
       mapped = engine.mapped(request);
       request->mapped = mapped == Pull::complete && !request->landing;
     }
-    if (mapped == Pull::revoked) reinterpret_cast<Operation*>(request)->requeued = true;
+    if (mapped == Pull::revoked && request->takes != Takes::courier) reinterpret_cast<Operation*>(request)->requeued = true;
     request->submission_kind = SubmissionKind::pulled;
     request->pull_result = static_cast<uint8_t>(mapped);
     step("mapped");
@@ -55,7 +55,8 @@ bool copy_one(Thread& t, uint64_t most, CompletionQueue* own) {
     do result = engine.pull(request);
     while (result == Pull::more && own && !request->abandon.load());
   }
-  if (result == Pull::revoked || result == Pull::lost || result == Pull::forbidden || result == Pull::pushed)
+  if ((result == Pull::revoked || result == Pull::lost || result == Pull::forbidden || result == Pull::pushed) &&
+      request->takes != Takes::courier)
     reinterpret_cast<Operation*>(request)->requeued = true;
   request->submission_kind = SubmissionKind::pulled;
   request->pull_result = static_cast<uint8_t>(result);
@@ -73,7 +74,7 @@ void resume_streams(Thread& t) {
   while (!t.resume.empty()) {
     Operation* o = t.operations[t.resume.back()];
     t.resume.pop_back();
-    if (!o || !o->request.taker) continue;
+    if (!o || !o->request.taker || o->taker.shared) continue;
     enter_waiting(engine);
     engine.resume(&o->request);
     engine.leave(t.queue);
@@ -142,7 +143,16 @@ void enter_waiting(Engine& engine) {
   while (!engine.try_enter()) spin("enter.wait");
 }
 
+void free_spent(Engine& engine) {
+  for (Submission* s = engine.take_spent(); s;) {
+    auto* parcel = static_cast<Parcel*>(s);
+    s = s->next_submission;
+    free(parcel);
+  }
+}
+
 void after_leave(Thread& t) {
+  free_spent(*t.process->engine);
   while (t.copies_wait) {
     t.copies_wait = false;
     if (!copy_one(t, world->short_copy, t.queue)) {

@@ -131,6 +131,13 @@ void receive(Thread& t, int source, int tag, uint32_t context, uint64_t capacity
     o->taker.capacity = 256u << world->random.below(5);
     o->taker.words = static_cast<uint32_t*>(calloc(1, ring_layout::records * 4 + o->taker.capacity));
     q.taker = &o->taker;
+    o->taker.stream = &q;
+    if (world->random.chance(500)) {
+      o->taker.shared = true;
+      o->taker.courier = &o->courier;
+      o->courier.taker = &o->taker;
+      o->taker.word(ring_layout::asleep).store(1);
+    }
   }
   if (into && capacity > 0) q.memory = o->body = static_cast<unsigned char*>(malloc(capacity));
   ++t.outstanding_receives;
@@ -282,7 +289,7 @@ namespace {
 
 void take_ring(Thread& t, Operation* o) {
   for (;;) {
-    uint32_t head = o->taker.word(ring_layout::head).load();
+    uint32_t head = o->taker.word(ring_layout::head).load() & ~ring_layout::closed;
     if (head == o->tail) return;
     const uint32_t* record = o->taker.words + ring_layout::records + (o->tail & (o->taker.capacity - 1)) / 4;
     if (!(record[0] & 1)) {
@@ -324,17 +331,45 @@ void receive_next(Thread& t, Operation* stream) {
 
 }  // namespace
 
-bool taken(const Thread& t) { return reinterpret_cast<std::atomic<uint32_t>*>(t.words + queue_layout::taken)->load() != 0; }
+bool taken(const Thread& t) {
+  return t.told || reinterpret_cast<std::atomic<uint32_t>*>(t.words + queue_layout::taken)->load() != 0;
+}
+
+bool holds(const Operation* o) {
+  const uint32_t head = o->taker.word(ring_layout::head).load() & ~ring_layout::closed, offset = o->tail & (o->taker.capacity - 1);
+  const uint32_t first = o->taker.words[ring_layout::records + offset / 4];
+  return head != o->tail && head != o->tail + (first & 1 ? first & ~1u : 0);  // what is skipped is nothing
+}
+
+// Something in a shared ring, or beside it, that its readers have not seen.
+bool unseen(const Thread& t) {
+  for (Operation* o : t.operations)
+    if (o && o->request.taker && o->taker.shared && (holds(o) || (o->taker.behind == Behind::alone && !o->alone))) return true;
+  return false;
+}
 
 // What the thread does when it is told of its takers.
 void take_rings(Thread& t) {
   Engine& engine = *t.process->engine;
   reinterpret_cast<std::atomic<uint32_t>*>(t.words + queue_layout::taken)->store(0);
+  t.told = false;
   for (size_t i = 0; i < t.operations.size(); ++i) {
     Operation* o = t.operations[i];
     if (!o || !o->request.taker) continue;
     take_ring(t, o);
+    if (o->taker.shared) {
+      step("asleep");
+      o->taker.word(ring_layout::asleep).store(1);
+      step("look again");
+      take_ring(t, o);
+    }
     auto behind = static_cast<Behind>(o->taker.word(ring_layout::behind).load());
+    if (o->taker.shared && (behind == Behind::room || (behind == Behind::alone && !o->alone))) {
+      engine.poll(t.queue);
+      after_leave(t);
+      behind = static_cast<Behind>(o->taker.word(ring_layout::behind).load());
+      if (behind == Behind::room) continue;
+    }
     if (behind == Behind::room) {
       enter_waiting(engine);
       engine.resume(&o->request);
@@ -378,12 +413,18 @@ bool consume(Thread& t, Operation* o, const uint32_t* record) {
       if (other && other->stream == o) other->stream = nullptr;
     if (status != static_cast<int>(Status::cancelled) && status != static_cast<int>(Status::closed))
       received(*t.process, o, status, static_cast<int>(record[2]), static_cast<int>(record[3]), record[4], 0, nullptr);
+    if (Message* m = o->courier.got_encoding >= 1 && o->courier.got_encoding <= world->messages.size()
+                         ? world->messages[o->courier.got_encoding - 1]
+                         : nullptr;
+        m && o->courier.status == Status::closed)
+      m->dropped = true;  // its body was being copied
     free(o->taker.words);
     delete o;
     return false;
   }
   if (o->stream) {
     o->stream->alone = false;
+    if (o->stream->taker.shared) t.told = true;  // it looks again by itself
     t.resume.push_back(o->stream->request.index);
   }
   if (world->phase == World::Phase::drain && r.takes == Takes::message && r.peer == any_source && r.tag == any_tag && r.bytes == UINT64_MAX &&

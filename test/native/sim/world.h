@@ -71,6 +71,7 @@ struct Operation {
   bool cancel_asked = false, cancelled = false, requeued = false;
   Message* held = nullptr;     // probe or receive of what it took
   Taker taker;                 // stream
+  Request courier;             // stream, shared
   uint32_t tail = 0;
   bool alone = false;          // stream: a receive of its own takes what does not go through the ring
   bool next = false;           // such a receive ...
@@ -97,6 +98,7 @@ struct Thread {
   bool timeout = false;
   uint64_t wake_at = 0;      // 0: no timeout set
   bool copies_wait = false, leaving = false, want_teardown = false;
+  bool told = false;         // readers of shared rings were to be woken
   int script = 0;
   std::vector<Operation*> operations;
   std::vector<uint32_t> free_indices;
@@ -229,6 +231,7 @@ void enter_waiting(Engine&);
 void after_leave(Thread&);
 void drain(Thread&);
 bool taken(const Thread&);         // its takers' rings were not looked at
+bool unseen(const Thread&);        // nor was it told of a shared one
 void take_rings(Thread&);
 void act(Thread&);                 // one random operation of the script
 bool act_draining(Thread&);        // posts what is missing so that everything sent arrives; false: nothing
