@@ -3,7 +3,7 @@
 // (communicator.ts) nor for joining and leaving (world.ts).
 import type { Communicator } from "./communicator.js";
 import { CarillonError } from "./errors.js";
-import { failure } from "./failures.js";
+import { explained, failure } from "./failures.js";
 import { type Group, rankOf, worldRank } from "./group.js";
 import { isLeased, type Lease } from "./lease.js";
 import type { Message } from "./message.js";
@@ -20,6 +20,7 @@ import {
   SendFlag,
   Status,
 } from "./native.js";
+import { Observer } from "./observer.js";
 import { type Held, Offer } from "./offer.js";
 import { Records, wide } from "./records.js";
 import { Request, type RequestOwner } from "./request.js";
@@ -49,6 +50,7 @@ export interface JoinRefused {
 }
 
 export class Thread implements RequestOwner {
+  readonly observer: Observer;
   readonly #native: NativeBinding;
   // The two on the hot path, out of the addon's exports.
   readonly #nativeSend: NativeBinding["send"];
@@ -73,8 +75,10 @@ export class Thread implements RequestOwner {
     this.#queue = new Int32Array(memory);
     this.#inline = new Uint8Array(memory);
     this.#records = new Records(this.#native, this.#queue);
+    this.observer = new Observer(this.#native, this.#queue);
     this.#native.attach(this.#queue, () => {
       this.#drain();
+      if (this.#queue[Queue.news] !== 0) this.observer.look();
       if (this.#queue[Queue.taken] !== 0) this.#readTakers();
     });
   }
@@ -139,7 +143,7 @@ export class Thread implements RequestOwner {
       return SENT;
     }
     if (index === IN_USE) {
-      throw new CarillonError("ERR_CARILLON_LEASE_IN_USE", "send: requests still read or write the lease's memory");
+      throw new CarillonError("ERR_CARILLON_LEASE_IN_USE", "requests still read or write the lease's memory");
     }
     const request = new Request<void>({ name: "send", peer: dest, tag, group });
     if (index <= FAILED) return request.fail(failure((FAILED - index) as Status, request, peer, undefined));
@@ -147,6 +151,7 @@ export class Thread implements RequestOwner {
     ++this.#sends;
     request.post(this, index, signal);
     this.#drain();
+    this.observer.sendPending();
     return request;
   }
 
@@ -160,7 +165,7 @@ export class Thread implements RequestOwner {
     signal: AbortSignal | undefined,
     group: Group | undefined,
   ): Request<void> {
-    const data = lease.memory("send");
+    const data = lease.memory();
     checkView(data, "the lease");
     const handedOver = data.byteLength > 0; // else there is no memory
     const flags = (synchronous ? SendFlag.synchronous : 0) | (handedOver ? SendFlag.lease : SendFlag.stable);
@@ -313,7 +318,7 @@ export class Thread implements RequestOwner {
       try {
         message = this.#records.message(Queue.call, index, communicator, into) as Message<T>;
       } catch (error) {
-        reason = error;
+        reason = explained(error, "recv", source, tag);
       }
       this.#drain();
       return message ? request.fulfill(message) : request.fail(reason);
@@ -356,6 +361,7 @@ export class Thread implements RequestOwner {
   /** Gives back this thread's handle; what is outstanding rejects with ERR_CARILLON_CLOSED. */
   leave(): void {
     this.#leaving = true;
+    this.observer.end();
     this.#native.leave();
     this.#drain();
     this.#leaving = false;
@@ -401,7 +407,7 @@ export class Thread implements RequestOwner {
       try {
         request.fulfill(this.#records.message(record, index, communicator, into));
       } catch (error) {
-        request.fail(error);
+        request.fail(explained(error, "recv", request.operation?.peer, request.operation?.tag));
       }
     } else if (status === Status.refused) {
       const refused: JoinRefused = {
