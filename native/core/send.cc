@@ -50,7 +50,7 @@ void Engine::enqueue(Request* r) {
   ++counters_.queued;
   offer_to_wants(p, r);
   if (first || p.unanswered) flush(p);  // else those before it wait for something, and so does it
-  if (r->state == RequestState::queued) count_held_up(r, true);
+  if (p.line[bucket].last() == r) count_held_up(r, true);  // not its state: if it has left it is its thread's again
   if (p.lines >> bucket & 1) p.told = true;  // the peer was not rung, perhaps, for what it has to release
 }
 
