@@ -1,5 +1,6 @@
 // What a program may listen to: channels of node:diagnostics_channel with their messages, and lines for NODE_DEBUG=carillon.
 // Not responsible for when something happens (observer.ts, world.ts).
+import type { Channel } from "node:diagnostics_channel";
 import { debuglog } from "node:util";
 
 /** This thread has joined the world. */
@@ -51,20 +52,21 @@ export interface CarillonEvents {
 /** A line on stderr under NODE_DEBUG=carillon. `enabled` before anything that costs. */
 export const debug = debuglog("carillon");
 
-/** Loaded with the first event: a rank that has not joined yet does not pay for it. */
-let channels: typeof import("node:diagnostics_channel") | undefined;
+/** Made with the first event: a process that has not joined yet does not load them. */
+const channels = new Map<keyof CarillonEvents, Channel>();
 
-function loaded(): typeof import("node:diagnostics_channel") {
-  channels ??= process.getBuiltinModule("node:diagnostics_channel");
-  return channels;
-}
-
-/** Whether anybody listens: no channel is made for it. */
-export function isHeard(name: keyof CarillonEvents): boolean {
-  return loaded().hasSubscribers(name);
+/** `hasSubscribers` is what tells whether anybody listens, and costs nothing. */
+export function channelOf(name: keyof CarillonEvents): Channel {
+  let channel = channels.get(name);
+  if (!channel) {
+    channel = process.getBuiltinModule("node:diagnostics_channel").channel(name);
+    channels.set(name, channel);
+  }
+  return channel;
 }
 
 /** `message` is made only if somebody listens. What a subscriber throws is an uncaught exception, after this. */
 export function publish<N extends keyof CarillonEvents>(name: N, message: () => CarillonEvents[N]): void {
-  if (isHeard(name)) loaded().channel(name).publish(message());
+  const channel = channelOf(name);
+  if (channel.hasSubscribers) channel.publish(message());
 }

@@ -17,12 +17,7 @@ export function described({ name, peer, tag }: Operation): string {
  * An error of an operation's arguments, values or memory, made to name operation, peer and tag, as far as these are what they should
  * be. What names its operation already, and what is not ours, stays as it is.
  */
-export function explained(
-  error: unknown,
-  name: "send" | "recv" | "mprobe" | "tryMprobe",
-  peer: unknown,
-  tag: unknown,
-): unknown {
+export function explained(error: unknown, name: Operation["name"] | "tryMprobe", peer: unknown, tag: unknown): unknown {
   if (!(error instanceof CarillonError) || error.message.startsWith(`${name} `)) return error;
   const isPeer = Number.isInteger(peer) && error.code !== "ERR_CARILLON_INVALID_RANK";
   const isTag = Number.isInteger(tag) && error.code !== "ERR_CARILLON_INVALID_TAG";

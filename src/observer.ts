@@ -1,12 +1,15 @@
 // What a thread sees of its world beside its own requests: peers that end, and sends that have to wait at their peers.
 // Responsible for telling each once, to channels and the debug log; not for what requests make of it (thread.ts) nor for what the
 // channels are (events.ts).
-import { debug, isHeard, publish } from "./events.js";
+import { channelOf, debug, publish } from "./events.js";
 import { Ending, type NativeBinding, Queue } from "./native.js";
 
 export class Observer {
   readonly #native: NativeBinding;
   readonly #queue: Int32Array;
+  readonly #on = channelOf("carillon:backpressure.on");
+  readonly #off = channelOf("carillon:backpressure.off");
+  readonly #logs = debug.enabled;
   /** How each rank has ended as far as it was told; undefined while this thread is in no world. */
   #told: Uint8Array | undefined;
   #rank = -1;
@@ -49,7 +52,7 @@ export class Observer {
   /** A send of this thread did not leave at once. Asks to be told of the end of the wait if somebody wants to know. */
   sendPending(): void {
     if (this.#queue[Queue.hearsOfRoom] === 0) {
-      if (!isBackpressureHeard()) return;
+      if (!this.#isBackpressureHeard()) return;
       Atomics.store(this.#queue, Queue.hearsOfRoom, 1); // before looking: pairs with count_held_up in core/send.cc
     }
     this.#lookAtRoom();
@@ -93,11 +96,12 @@ export class Observer {
       const duration = performance.now() - since;
       debug("rank %d: back-pressure off after %d ms", this.#rank, Math.round(duration));
       publish("carillon:backpressure.off", () => ({ duration }));
-      if (!isBackpressureHeard()) Atomics.store(this.#queue, Queue.hearsOfRoom, 0);
+      if (!this.#isBackpressureHeard()) Atomics.store(this.#queue, Queue.hearsOfRoom, 0);
     }
   }
-}
 
-function isBackpressureHeard(): boolean {
-  return isHeard("carillon:backpressure.on") || isHeard("carillon:backpressure.off") || debug.enabled;
+  /** Of each send that does not leave at once. */
+  #isBackpressureHeard(): boolean {
+    return this.#on.hasSubscribers || this.#off.hasSubscribers || this.#logs;
+  }
 }
