@@ -33,6 +33,7 @@
         "native/binding/lease.cc",
         "native/binding/machine.cc",
         "native/binding/messages.cc",
+        "native/binding/observing.cc",
         "native/binding/operations.cc",
         "native/binding/placing.cc",
         "native/binding/probing.cc",

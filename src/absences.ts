@@ -39,7 +39,7 @@ export class Absences {
 export class Roll {
   readonly #waiting = new Set<Request<unknown>>();
   readonly #others: number;
-  readonly #explain: (last: CarillonError, anyLost: boolean) => CarillonError;
+  readonly #explain: (request: Request<unknown>, last: CarillonError, anyLost: boolean) => CarillonError;
   #gone = 0;
   #anyLost = false;
   #last: CarillonError | undefined;
@@ -48,7 +48,7 @@ export class Roll {
   constructor(
     absences: Absences,
     others: readonly number[],
-    explain: (last: CarillonError, anyLost: boolean) => CarillonError,
+    explain: (request: Request<unknown>, last: CarillonError, anyLost: boolean) => CarillonError,
   ) {
     this.#others = others.length;
     this.#explain = explain;
@@ -58,7 +58,7 @@ export class Roll {
   /** A receive that was just posted. */
   add(request: Request<unknown>): void {
     if (this.#last) {
-      request.withdraw(this.#explain(this.#last, this.#anyLost));
+      request.withdraw(this.#explain(request, this.#last, this.#anyLost));
     } else {
       this.#waiting.add(request);
       const settled = () => this.#waiting.delete(request);
@@ -70,6 +70,6 @@ export class Roll {
     this.#anyLost ||= error.code !== "ERR_CARILLON_PEER_CLOSED";
     if (++this.#gone < this.#others || error.code === "ERR_CARILLON_CLOSED") return;
     this.#last = error;
-    for (const request of this.#waiting) request.withdraw(this.#explain(error, this.#anyLost));
+    for (const request of this.#waiting) request.withdraw(this.#explain(request, error, this.#anyLost));
   }
 }

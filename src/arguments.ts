@@ -83,7 +83,7 @@ export function memoryOf(into: unknown): Uint8Array | ScatterList | undefined {
 }
 
 function bytesOf(given: unknown, what: string): Uint8Array {
-  const into = given instanceof Lease ? given.memory("recv") : given;
+  const into = given instanceof Lease ? given.memory() : given;
   if (!ArrayBuffer.isView(into) && !(into instanceof ArrayBuffer) && !(into instanceof SharedArrayBuffer)) {
     throw wrong(what, "a typed array, DataView, ArrayBuffer, SharedArrayBuffer or Lease", into);
   }

@@ -8,6 +8,7 @@ import { markedEncoding, type Port } from "./collectives/collective.js";
 import { Collectives } from "./collectives/index.js";
 import { Contexts, collectiveContext, type Part, userContext } from "./contexts.js";
 import { CarillonError } from "./errors.js";
+import { described, explained } from "./failures.js";
 import { Group } from "./group.js";
 import { Lease } from "./lease.js";
 import type { Message } from "./message.js";
@@ -111,7 +112,7 @@ export class Communicator {
   send(value: unknown, options: SendOptions): Request<void> {
     const { dest, tag = 0, synchronous = false, signal } = options ?? {};
     try {
-      const thread = this.#open("send", signal);
+      const thread = this.#open(undefined, signal);
       checkRank(dest, "dest", this.size, false);
       checkTag(tag, false);
       if (value instanceof Lease) {
@@ -120,7 +121,7 @@ export class Communicator {
       const encoded = encode(value);
       return this.#post(thread, dest, tag, this.#context, encoded, encoded.encoding, synchronous, signal);
     } catch (error) {
-      return new Request<void>({ name: "send", peer: dest, tag }).fail(error);
+      return new Request<void>({ name: "send", peer: dest, tag }).fail(explained(error, "send", dest, tag));
     }
   }
 
@@ -149,14 +150,14 @@ export class Communicator {
   recv<T = unknown>(options: RecvOptions = {}): Request<Message<T>> {
     const { source = ANY_SOURCE, tag = ANY_TAG, into, signal } = options ?? {};
     try {
-      const thread = this.#open("recv", signal);
+      const thread = this.#open(undefined, signal);
       checkRank(source, "source", this.size, true);
       checkTag(tag, true);
       const request = thread.recv<T>(source, tag, this, this.#context, memoryOf(into), signal);
       if (source === ANY_SOURCE && this.group && request.state === "pending") this.#await(request, this.group);
       return request;
     } catch (error) {
-      return new Request<Message<T>>({ name: "recv", peer: source, tag }).fail(error);
+      return new Request<Message<T>>({ name: "recv", peer: source, tag }).fail(explained(error, "recv", source, tag));
     }
   }
 
@@ -200,12 +201,12 @@ export class Communicator {
   mprobe<T = unknown>(options: ProbeOptions & { signal?: AbortSignal | undefined } = {}): Request<Offer<T>> {
     const { source = ANY_SOURCE, tag = ANY_TAG, signal } = options ?? {};
     try {
-      const thread = this.#open("mprobe", signal);
+      const thread = this.#open(undefined, signal);
       checkRank(source, "source", this.size, true);
       checkTag(tag, true);
       return thread.mprobe(source, tag, this, this.#context, signal);
     } catch (error) {
-      return new Request<Offer<T>>({ name: "mprobe", peer: source, tag }).fail(error);
+      return new Request<Offer<T>>({ name: "mprobe", peer: source, tag }).fail(explained(error, "mprobe", source, tag));
     }
   }
 
@@ -215,10 +216,14 @@ export class Communicator {
    */
   tryMprobe<T = unknown>(options: ProbeOptions = {}): Offer<T> | null {
     const { source = ANY_SOURCE, tag = ANY_TAG } = options ?? {};
-    const thread = this.#open("tryMprobe", undefined);
-    checkRank(source, "source", this.size, true);
-    checkTag(tag, true);
-    return thread.tryMprobe(source, tag, this, this.#context);
+    try {
+      const thread = this.#open(undefined, undefined);
+      checkRank(source, "source", this.size, true);
+      checkTag(tag, true);
+      return thread.tryMprobe(source, tag, this, this.#context);
+    } catch (error) {
+      throw explained(error, "tryMprobe", source, tag);
+    }
   }
 
   /**
@@ -315,7 +320,7 @@ export class Communicator {
    * @throws CarillonError ERR_CARILLON_INVALID_ARGUMENT
    */
   free(): void {
-    if (!this.group) throw wrong("what is freed", "a part of the world (close the world instead)", "the world");
+    if (!this.group) throw wrong("free: what is freed", "a part of the world (close the world instead)", "the world");
     this.#freed = true;
   }
 
@@ -343,7 +348,7 @@ export class Communicator {
   /** The way collectives send and receive: also what was begun before this communicator was freed. */
   #port(): Port {
     const context = collectiveContext(this.#number);
-    const thread = () => this.#shared.thread ?? closed("a collective", "the world was closed");
+    const thread = () => this.#shared.thread ?? closed(undefined, "the world was closed"); // the collective's name follows
     return {
       rank: this.rank,
       size: this.size,
@@ -364,17 +369,21 @@ export class Communicator {
     const others = Array.from({ length: this.size }, (_, rank) => group.worldRank(rank));
     others.splice(this.rank, 1);
     if (others.length === 0) return;
-    this.#roll ??= new Roll(this.#shared.absences, others, (last, anyLost) => {
+    this.#roll ??= new Roll(this.#shared.absences, others, (request, last, anyLost) => {
       const code = anyLost ? "ERR_CARILLON_PEER_LOST" : "ERR_CARILLON_PEER_CLOSED";
       const how = anyLost ? "has died or left the world" : "has left the world";
-      return new CarillonError(code, `recv from any rank: every other rank of the communicator ${how}`, {
+      const operation = request.operation ?? { name: "recv", peer: ANY_SOURCE, tag: ANY_TAG };
+      const { tag } = operation;
+      return new CarillonError(code, `${described(operation)}: every other rank of the communicator ${how}`, {
         cause: last,
+        ...(tag >= 0 && { tag }),
       });
     });
     this.#roll.add(request);
   }
 
-  #open(what: string, signal: AbortSignal | undefined): Thread {
+  /** `what` begins the error, unless who calls adds more than that. */
+  #open(what: string | undefined, signal: AbortSignal | undefined): Thread {
     const { thread } = this.#shared;
     if (!thread || this.#freed) closed(what, thread ? "the communicator was freed" : "the world was closed");
     checkSignal(signal);
@@ -387,6 +396,6 @@ export class Communicator {
   }
 }
 
-function closed(what: string, why: string): never {
-  throw new CarillonError("ERR_CARILLON_CLOSED", `${what}: ${why}`);
+function closed(what: string | undefined, why: string): never {
+  throw new CarillonError("ERR_CARILLON_CLOSED", what === undefined ? why : `${what}: ${why}`);
 }

@@ -71,9 +71,10 @@ export interface CarillonErrorDetails extends ErrorOptions {
 export class CarillonError extends Error {
   override readonly name = "CarillonError";
   readonly code: CarillonErrorCode;
-  readonly rank?: number;
-  readonly tag?: number;
-  readonly byteLength?: number;
+  // Declared only: what an error does not say is no property of it, and is not printed.
+  declare readonly rank?: number;
+  declare readonly tag?: number;
+  declare readonly byteLength?: number;
 
   constructor(code: CarillonErrorCode, message: string, details: CarillonErrorDetails = {}) {
     super(message, "cause" in details ? { cause: details.cause } : undefined);
@@ -81,5 +82,13 @@ export class CarillonError extends Error {
     if (details.rank !== undefined) this.rank = details.rank;
     if (details.tag !== undefined) this.tag = details.tag;
     if (details.byteLength !== undefined) this.byteLength = details.byteLength;
+  }
+
+  /** @internal Says what was being done, where this was made by who did not know: begins the message with it. */
+  during(what: string, details: Pick<CarillonErrorDetails, "rank" | "tag"> = {}): this {
+    const { message, stack } = this;
+    this.message = `${what}: ${message}`;
+    if (stack) this.stack = stack.replace(message, () => this.message);
+    return Object.assign(this, details);
   }
 }

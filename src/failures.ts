@@ -1,9 +1,34 @@
-// What a request that failed says: who, what, and why, for each way native code ends an operation.
+// What a request that failed says: who, what, and why, for each way native code ends an operation; and the same of errors that were
+// made where nobody knew what they are about.
 // Not responsible for how requests settle (thread.ts).
 import { CarillonError } from "./errors.js";
 import { rankOf } from "./group.js";
 import { Status } from "./native.js";
 import type { Operation } from "./request.js";
+
+/** What an operation is: its peer and its tag, as its communicator counts. */
+export function described({ name, peer, tag }: Operation): string {
+  if (name === "join") return `join as rank ${peer}`;
+  if (name === "send") return `send to rank ${peer} with tag ${tag}`;
+  return `${name} from ${peer < 0 ? "any rank" : `rank ${peer}`} with ${tag < 0 ? "any tag" : `tag ${tag}`}`;
+}
+
+/**
+ * An error of an operation's arguments, values or memory, made to name operation, peer and tag, as far as these are what they should
+ * be. What names its operation already, and what is not ours, stays as it is.
+ */
+export function explained(error: unknown, name: Operation["name"] | "tryMprobe", peer: unknown, tag: unknown): unknown {
+  if (!(error instanceof CarillonError) || error.message.startsWith(`${name} `)) return error;
+  const isPeer = Number.isInteger(peer) && error.code !== "ERR_CARILLON_INVALID_RANK";
+  const isTag = Number.isInteger(tag) && error.code !== "ERR_CARILLON_INVALID_TAG";
+  const who = (peer as number) < 0 ? "any rank" : `rank ${peer}`;
+  const which = (tag as number) < 0 ? "any tag" : `tag ${tag}`;
+  const toWhom = isPeer ? ` ${name === "send" ? "to" : "from"} ${who}` : "";
+  return error.during(`${name}${toWhom}${isTag ? ` with ${which}` : ""}`, {
+    ...(isPeer && (peer as number) >= 0 && { rank: peer as number }),
+    ...(isTag && (tag as number) >= 0 && { tag: tag as number }),
+  });
+}
 
 /** The error of a request that ended with `status`; `native`: the world rank it speaks of, -1: nobody or everybody. */
 export function failure(
@@ -12,15 +37,14 @@ export function failure(
   native: number,
   byteLength: number | undefined,
 ): CarillonError {
-  const { name, peer, tag, group } = operation ?? { name: "recv", peer: -1, tag: -1 };
+  const asked: Operation = operation ?? { name: "recv", peer: -1, tag: -1 };
+  const { peer, tag, group } = asked;
+  const what = described(asked);
   const rank = rankOf(group, native);
-  const what =
-    name === "send"
-      ? `send to rank ${peer} with tag ${tag}`
-      : `${name} from ${peer < 0 ? "any rank" : `rank ${peer}`} with ${tag < 0 ? "any tag" : `tag ${tag}`}`;
   const elsewhere = rank === native ? "" : ` (${native} in the world)`;
   const who = rank >= 0 ? `rank ${rank}${elsewhere}` : "every other rank";
-  const details = { ...(rank >= 0 && { rank }), ...(tag >= 0 && { tag }) };
+  const about = rank >= 0 ? rank : peer;
+  const details = { ...(about >= 0 && { rank: about }), ...(tag >= 0 && { tag }) };
   switch (status) {
     case Status.truncated:
       return new CarillonError(

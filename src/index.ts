@@ -1,6 +1,14 @@
 // The package's public face: everything a program imports from "carillon".
 export { Communicator } from "./communicator.js";
 export { CarillonError, type CarillonErrorCode, type CarillonErrorDetails } from "./errors.js";
+export type {
+  BackpressureOffEvent,
+  BackpressureOnEvent,
+  CarillonEvents,
+  ConnectEvent,
+  PeerClosedEvent,
+  PeerLostEvent,
+} from "./events.js";
 export { type LaunchOptions, launch } from "./launch.js";
 export { Lease, type LeaseType } from "./lease.js";
 export { Message } from "./message.js";
@@ -22,4 +30,5 @@ export { MessageQueue, type QueueOptions, type TakeOptions } from "./queue.js";
 export type { Combine, ReduceOperation, ReduceOperator, ReducibleArray } from "./reduction.js";
 export { Request, type RequestState } from "./request.js";
 export type { Doorbell, Interrupts, Rendezvous, Settings, Wait } from "./settings.js";
+export type { WorldStats } from "./stats.js";
 export { type JoinOptions, World } from "./world.js";

@@ -68,9 +68,9 @@ export class Lease<T extends ArrayBufferView = Uint8Array<ArrayBuffer>> {
    * @internal The memory, for a request.
    * @throws CarillonError ERR_CARILLON_LEASE_RELEASED
    */
-  memory(what: string): T {
+  memory(): T {
     if (!this.#gone) return this.#data;
-    throw new CarillonError("ERR_CARILLON_LEASE_RELEASED", `${what}: the lease was ${this.#gone}, its memory is gone`);
+    throw new CarillonError("ERR_CARILLON_LEASE_RELEASED", `the lease was ${this.#gone}, its memory is gone`);
   }
 
   /** @internal Native code has detached it. */
@@ -90,12 +90,12 @@ export function allocate<T extends ArrayBufferView>(length: number, type: LeaseT
   if (bytes === undefined) {
     throw new CarillonError(
       "ERR_CARILLON_INVALID_ARGUMENT",
-      `a lease is of a typed array or DataView, not ${inspect(type)}`,
+      `allocate: a lease is of a typed array or DataView, not ${inspect(type)}`,
     );
   }
   const most = native().maxMessageBytes / bytes;
   if (!Number.isInteger(length) || length < 0 || length > most) {
-    const message = `a lease has from 0 to ${most} elements of ${type.name}, not ${inspect(length)}`;
+    const message = `allocate: a lease has from 0 to ${most} elements of ${type.name}, not ${inspect(length)}`;
     throw new CarillonError("ERR_CARILLON_INVALID_ARGUMENT", message);
   }
   // Nothing to share: an ordinary buffer, which is detached like any other.
@@ -103,7 +103,7 @@ export function allocate<T extends ArrayBufferView>(length: number, type: LeaseT
   if (typeof buffer === "string") {
     throw new CarillonError(
       "ERR_CARILLON_OUT_OF_MEMORY",
-      `a lease of ${length * bytes} bytes cannot be had: ${buffer}`,
+      `allocate: a lease of ${length * bytes} bytes cannot be had: ${buffer}`,
     );
   }
   leased.add(buffer);

@@ -64,14 +64,24 @@ export class Message<T = unknown> {
    */
   get value(): T {
     if (!this.#decoded) {
-      if (this.#released) {
-        throw new CarillonError("ERR_CARILLON_LEASE_RELEASED", "the message was released, its bytes are gone");
+      try {
+        this.#value = this.#decode() as T;
+      } catch (error) {
+        if (!(error instanceof CarillonError)) throw error;
+        const { source: rank, tag } = this;
+        throw error.during(`value of the message from rank ${rank} with tag ${tag}`, { rank, tag });
       }
-      const taken = this.views && formOf(this.#encoding) === Encoding.views && this.#encoding !== Encoding.views;
-      this.#value = (taken ? this.views : decode(this.#encoding, this.data)) as T;
       this.#decoded = true;
     }
     return this.#value as T;
+  }
+
+  #decode(): unknown {
+    if (this.#released) {
+      throw new CarillonError("ERR_CARILLON_LEASE_RELEASED", "the message was released, its bytes are gone");
+    }
+    const taken = this.views && formOf(this.#encoding) === Encoding.views && this.#encoding !== Encoding.views;
+    return taken ? this.views : decode(this.#encoding, this.data);
   }
 
   /**

@@ -5,6 +5,7 @@
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { CarillonError } from "./errors.js";
+import type { WorldStats } from "./stats.js";
 
 /** How an operation ended, as written into completion records and returned by `send` (as `FAILED - status`). */
 export const Status = {
@@ -24,6 +25,9 @@ export const Status = {
   takenBack: 10,
 } as const;
 export type Status = (typeof Status)[keyof typeof Status];
+
+/** How a peer ended: Ending in native/core/engine.h. */
+export const Ending = { none: 0, closed: 1, lost: 2, protocol: 3 } as const;
 
 /** Why the hub refused a rank: native/bootstrap/client.h. */
 export const Refusal = {
@@ -94,6 +98,12 @@ export const Queue = {
   taken: 18,
   /** Not 0, on the main thread: another thread makes message queues, whose readers this one shall help to wake. */
   wish: 19,
+  /** Not 0: a peer has ended, or `heldUp` has changed. Set by native code, cleared by this thread's JavaScript before it looks. */
+  news: 28,
+  /** Sends of this thread that wait for room or credit at their peers. Written by native code. */
+  heldUp: 29,
+  /** Not 0: this thread has news when the first send comes to wait and when none does any more. Written by its JavaScript. */
+  hearsOfRoom: 30,
   /** Arguments of the next `send` or `recv`: cheaper to read than a call's own. Written by this thread's JavaScript. */
   call: 32,
   records: 64,
@@ -201,10 +211,6 @@ export interface Availability {
   readonly detail: string;
 }
 
-export interface NativeStats {
-  [name: string]: number;
-}
-
 export interface NativeBinding {
   readonly version: string;
   readonly maxMessageBytes: number;
@@ -287,7 +293,11 @@ export interface NativeBinding {
   goodbye(): void;
   /** The process fails: threads that end from now on say no goodbye. */
   abandon(): void;
-  stats(): NativeStats;
+  /** What there is to count, in the order of `counters`: the fields of WorldStats. While this thread has a handle. */
+  counterNames(): (keyof WorldStats)[];
+  counters(into: Float64Array): void;
+  /** How each rank has ended (Ending), a byte each, once everything it had sent was delivered. */
+  endings(into: Uint8Array): void;
   /** Whether the world's collectives are this thread's: the first that asks has them for as long as this process is in the world. */
   claimCollectives(): boolean;
   /** Ends every rank of the job, this process at once, with this exit code (1 to 255). */

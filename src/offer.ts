@@ -4,6 +4,7 @@ import { inspect } from "node:util";
 import { checkSignal, memoryOf } from "./arguments.js";
 import type { Communicator } from "./communicator.js";
 import { CarillonError } from "./errors.js";
+import { explained } from "./failures.js";
 import type { Message } from "./message.js";
 import type { RecvOptions } from "./options.js";
 import { Request } from "./request.js";
@@ -91,7 +92,7 @@ export class Offer<T = unknown> {
       this.#end("received");
       return thread.recvHeld<T>(this.#held, this.#communicator, memory, signal);
     } catch (error) {
-      return new Request<Message<T>>({ name: "recv", peer: source, tag }).fail(error);
+      return new Request<Message<T>>({ name: "recv", peer: source, tag }).fail(explained(error, "recv", source, tag));
     }
   }
 

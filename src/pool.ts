@@ -1,6 +1,7 @@
 // `carillon/pool`: threads of this rank, for work that computes while messages flow.
 // Responsible for what Carillon adds to Piscina: idle threads that messages reach, modules checked before they are needed,
 // errors that keep their code. Not for threads, queues, cancelling (Piscina) nor for what a thread runs (workers/task.ts).
+import { basename } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { inspect } from "node:util";
 import { Piscina, queueOptionsSymbol, transferableSymbol, valueSymbol } from "piscina";
@@ -62,6 +63,12 @@ export class ComputePool<T = unknown, R = unknown> extends Piscina<T, R> {
     } catch (reason) {
       throw (reason as TaskFailure | null)?.carillonTaskFailure === true ? thrown(reason as TaskFailure) : reason;
     }
+  }
+
+  [inspect.custom](): string {
+    if (!(#module in this)) return "ComputePool {}"; // the prototype
+    const { threads, queueSize, completed } = this;
+    return `ComputePool { ${basename(this.#module)}, threads: ${threads.length}, queued: ${queueSize}, completed: ${completed} }`;
   }
 }
 

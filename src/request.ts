@@ -1,7 +1,8 @@
 // A Request: a real Promise that can be cancelled and inspected. Not responsible for what completes it (thread.ts).
 import { inspect } from "node:util";
-import type { CarillonError } from "./errors.js";
+import { CarillonError } from "./errors.js";
 import type { Group } from "./group.js";
+import { append, type Place, placeOf } from "./stacks.js";
 
 /** What a request is about, for error messages and inspection. */
 export interface Operation {
@@ -51,6 +52,7 @@ export class Request<T> extends Promise<T> {
   #signal: AbortSignal | undefined;
   #onAbort: (() => void) | undefined;
   #withdrawn: unknown;
+  #posted: Place | undefined;
 
   /** @internal Requests are made by `send` and `recv`. */
   constructor(operation?: Operation) {
@@ -95,6 +97,7 @@ export class Request<T> extends Promise<T> {
   post(owner: RequestOwner, index: number, signal: AbortSignal | undefined): this {
     this.#owner = owner;
     this.#index = index;
+    this.#posted = placeOf(Request.prototype.post);
     if (signal) {
       this.#signal = signal;
       this.#onAbort = () => void this.cancel();
@@ -115,6 +118,8 @@ export class Request<T> extends Promise<T> {
   fail(reason: unknown, handled = false): this {
     this.#state = "rejected";
     if (this.#signal) this.#forgetSignal();
+    if (this.#posted && reason instanceof CarillonError)
+      append(reason, this.#operation?.name ?? "request", this.#posted);
     if (handled) super.then(undefined, nothing);
     this.#reject(reason);
     return this;

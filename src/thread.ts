@@ -4,7 +4,7 @@
 import { isMainThread } from "node:worker_threads";
 import type { Communicator } from "./communicator.js";
 import { CarillonError } from "./errors.js";
-import { failure } from "./failures.js";
+import { explained, failure } from "./failures.js";
 import { type Group, rankOf, worldRank } from "./group.js";
 import { isLeased, type Lease } from "./lease.js";
 import type { Message } from "./message.js";
@@ -22,6 +22,7 @@ import {
   Status,
 } from "./native.js";
 import { helpToWakeReaders, wakeReaders } from "./notifier.js";
+import { Observer } from "./observer.js";
 import { type Held, Offer } from "./offer.js";
 import type { QueueOwner } from "./queue.js";
 import { Records, wide } from "./records.js";
@@ -52,6 +53,7 @@ export interface JoinRefused {
 }
 
 export class Thread implements RequestOwner {
+  readonly observer: Observer;
   readonly #native: NativeBinding;
   // The two on the hot path, out of the addon's exports.
   readonly #nativeSend: NativeBinding["send"];
@@ -76,10 +78,12 @@ export class Thread implements RequestOwner {
     this.#queue = new Int32Array(memory);
     this.#inline = new Uint8Array(memory);
     this.#records = new Records(this.#native, this.#queue);
+    this.observer = new Observer(this.#native, this.#queue);
     this.#native.attach(
       this.#queue,
       () => {
         this.#drain();
+        if (this.#queue[Queue.news] !== 0) this.observer.look();
         if (this.#queue[Queue.taken] !== 0) this.#readTakers();
         if (this.#queue[Queue.wish] !== 0) this.#help();
       },
@@ -147,7 +151,7 @@ export class Thread implements RequestOwner {
       return SENT;
     }
     if (index === IN_USE) {
-      throw new CarillonError("ERR_CARILLON_LEASE_IN_USE", "send: requests still read or write the lease's memory");
+      throw new CarillonError("ERR_CARILLON_LEASE_IN_USE", "requests still read or write the lease's memory");
     }
     const request = new Request<void>({ name: "send", peer: dest, tag, group });
     if (index <= FAILED) return request.fail(failure((FAILED - index) as Status, request, peer, undefined));
@@ -155,6 +159,7 @@ export class Thread implements RequestOwner {
     ++this.#sends;
     request.post(this, index, signal);
     this.#drain();
+    this.observer.sendPending();
     return request;
   }
 
@@ -168,7 +173,7 @@ export class Thread implements RequestOwner {
     signal: AbortSignal | undefined,
     group: Group | undefined,
   ): Request<void> {
-    const data = lease.memory("send");
+    const data = lease.memory();
     checkView(data, "the lease");
     const handedOver = data.byteLength > 0; // else there is no memory
     const flags = (synchronous ? SendFlag.synchronous : 0) | (handedOver ? SendFlag.lease : SendFlag.stable);
@@ -340,7 +345,7 @@ export class Thread implements RequestOwner {
       try {
         message = this.#records.message(Queue.call, index, communicator, into) as Message<T>;
       } catch (error) {
-        reason = error;
+        reason = explained(error, "recv", source, tag);
       }
       this.#drain();
       return message ? request.fulfill(message) : request.fail(reason);
@@ -383,6 +388,7 @@ export class Thread implements RequestOwner {
   /** Gives back this thread's handle; what is outstanding rejects with ERR_CARILLON_CLOSED. */
   leave(): void {
     this.#leaving = true;
+    this.observer.end();
     this.#native.leave();
     this.#drain();
     this.#leaving = false;
@@ -428,7 +434,7 @@ export class Thread implements RequestOwner {
       try {
         request.fulfill(this.#records.message(record, index, communicator, into));
       } catch (error) {
-        request.fail(error);
+        request.fail(explained(error, "recv", request.operation?.peer, request.operation?.tag));
       }
     } else if (status === Status.refused) {
       const refused: JoinRefused = {

@@ -4,12 +4,15 @@ import { inspect } from "node:util";
 import { isMainThread } from "node:worker_threads";
 import { Communicator } from "./communicator.js";
 import { CarillonError } from "./errors.js";
+import { debug } from "./events.js";
 import { allocate, type Lease, type LeaseType } from "./lease.js";
 import { native, Refusal } from "./native.js";
 import { type Settings, settingsFrom } from "./settings.js";
+import { keepStacks } from "./stacks.js";
+import { snapshot, type WorldStats } from "./stats.js";
 import { type JoinRefused, Thread } from "./thread.js";
 
-/** All but `wait` hold for the whole process, as the first of its threads to join has chosen them. */
+/** All but `wait` and `stacks` hold for the whole process, as the first of its threads to join has chosen them. */
 export type JoinOptions = Settings;
 
 /** Where a rank meets the others. */
@@ -50,6 +53,8 @@ export class World extends Communicator {
   readonly #onLeft: (() => void) | undefined;
   readonly #doorbell = native().doorbell() ?? "";
   #closing: Promise<void> | undefined;
+  /** The counters as this thread left them. */
+  #lastStats: WorldStats | undefined;
 
   private constructor(thread: Thread, { rank, size }: Meeting, onLeft: (() => void) | undefined) {
     super(rank, size, thread);
@@ -88,7 +93,7 @@ export class World extends Communicator {
    */
   close({ timeout = 5000 }: { timeout?: number } = {}): Promise<void> {
     if (typeof timeout !== "number" || !(timeout >= 0)) {
-      const message = `timeout must be a number of milliseconds, not ${String(timeout)}`;
+      const message = `close: timeout must be a number of milliseconds, not ${String(timeout)}`;
       return Promise.reject(new CarillonError("ERR_CARILLON_INVALID_ARGUMENT", message));
     }
     this.#closing ??= this.#close(Math.min(timeout, 2 ** 31 - 1));
@@ -103,7 +108,7 @@ export class World extends Communicator {
    */
   abort(code = 1): never {
     if (!Number.isInteger(code) || code < 1 || code > 255) {
-      const message = `code must be a whole number from 1 to 255, not ${String(code)}`;
+      const message = `abort: code must be a whole number from 1 to 255, not ${String(code)}`;
       throw new CarillonError("ERR_CARILLON_INVALID_ARGUMENT", message);
     }
     return native().abort(code);
@@ -112,7 +117,9 @@ export class World extends Communicator {
   async #close(timeout: number): Promise<void> {
     const open = this.thread as Thread;
     this.thread = undefined;
+    debug("rank %d: closes, with up to %d ms for sends that are outstanding", this.rank, timeout);
     await open.flush(timeout);
+    this.#lastStats = snapshot();
     open.leave();
     occupied = false;
     this.#onLeft?.();
@@ -143,9 +150,12 @@ export class World extends Communicator {
     return this;
   }
 
-  /** Counters of this rank and thread since it joined: messages, bytes, rings, waits. */
-  stats(): Record<string, number> {
-    return native().stats();
+  /**
+   * Counters of this rank and thread: messages, bytes, rings, waits, what is outstanding. A snapshot takes microseconds and holds up
+   * nobody. After `close`: as they were then.
+   */
+  stats(): WorldStats {
+    return this.#lastStats ?? snapshot();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -160,22 +170,27 @@ export class World extends Communicator {
 /** @internal Joins as a given rank. */
 export async function joinAs(options: JoinAsOptions): Promise<World> {
   const { address, rank, size, onLeft } = options;
-  const settings = settingsFrom(options);
+  const settings = settingsFrom(options, "World.join: ");
   const binding = native();
   if (occupied) {
     throw new CarillonError(
       "ERR_CARILLON_ALREADY_JOINED",
-      "this thread has joined already; pass its World on, or close it first",
+      "World.join: this thread has joined already; pass its World on, or close it first",
     );
   }
   if (binding.left()) {
-    throw new CarillonError("ERR_CARILLON_CLOSED", "this process has left its world and cannot join it again");
+    throw new CarillonError(
+      "ERR_CARILLON_CLOSED",
+      "World.join: this process has left its world and cannot join it again",
+    );
   }
   if (!binding.joined()) checkDoorbell(settings.doorbell);
   occupied = true;
   try {
     thread ??= new Thread();
     thread.waitAdaptively(settings.wait === "adaptive");
+    keepStacks(settings.stacks);
+    debug("rank %d of %d: joins %s, settings %j", rank, size, address || "(no launcher)", settings);
     await thread.join(address, rank, size, settings);
   } catch (reason) {
     thread?.leave();
@@ -183,7 +198,9 @@ export async function joinAs(options: JoinAsOptions): Promise<World> {
     throw reason instanceof Error ? reason : refused(reason as JoinRefused, options);
   }
   hasJoined = true;
-  return construct(thread, { address, rank, size }, onLeft);
+  const world = construct(thread, { address, rank, size }, onLeft);
+  thread.observer.begin(rank, size);
+  return world;
 }
 
 /** @throws CarillonError ERR_CARILLON_DOORBELL_UNAVAILABLE */

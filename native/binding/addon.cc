@@ -6,6 +6,7 @@
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   carillon::define_operations(env, exports);
+  carillon::define_observing(env, exports);
   carillon::define_messages(env, exports);
   carillon::define_probing(env, exports);
   carillon::define_taking(env, exports);

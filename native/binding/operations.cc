@@ -1,4 +1,5 @@
-// What JavaScript calls on its thread and its rank: attach, join, leave, keep-alive, abort, statistics. Messages are in messages.cc.
+// What JavaScript calls on its thread and its rank: attach, join, leave, keep-alive, abort. Messages are in messages.cc,
+// statistics in observing.cc.
 // Responsible for reading arguments (arguments.h) and for what a thread's coming and going asks of its rank. No protocol logic.
 #include "operations.h"
 
@@ -59,6 +60,7 @@ napi_value join(napi_env env, napi_callback_info info) {
   count_outstanding(e, r);
   Engine& engine = e->rank->engine;
   enter_waiting(engine);
+  engine.hear_of_ends(&e->queue);
   e->queue.known.append(r);
   switch (e->rank->state.load()) {
     case Rank::State::joined: engine.complete(r, Status::ok); break;
@@ -166,49 +168,13 @@ napi_value abandon(napi_env, napi_callback_info) {
   return nullptr;
 }
 
-napi_value stats(napi_env env, napi_callback_info) {
-  napi_value result;
-  napi_create_object(env, &result);
-  Environment* e = environment_of(env);
-  if (!e || !e->rank) return result;
-  const Counters& c = e->rank->engine.counters();
-  reap(e);
-  const Interrupts reached = interrupts();
-  const uintr::Withheld withheld = uintr::withheld();
-  const leases::Counts l = e->rank->leases->counts();
-  const struct {
-    const char* name;
-    uint64_t value;
-  } rows[] = {
-      {"eagerSent", c.eager_sent},   {"offersSent", c.offers_sent},       {"bytesSent", c.bytes_sent},
-      {"localSent", c.local_sent},   {"received", c.received},            {"bytesReceived", c.bytes_received},
-      {"pushed", c.pushed},          {"rings", c.rings},            {"ringsSaved", c.rings_saved},
-      {"interrupts", c.interrupts},  {"handlerRuns", reached.all},        {"handlerRunsOnMainThread", reached.main_thread},
-      {"handled", c.handled},        {"withheld", withheld.withheld},     {"late", withheld.late},
-      {"escalations", c.escalations}, {"unexpected", c.unexpected},
-      {"queued", c.queued},          {"waitsWon", e->waits_won},          {"waitsLost", e->waits_lost},
-      {"wakes", e->wakes},           {"outstanding", e->outstanding},
-      {"requests", e->requests},
-      {"leasesLent", l.lent},        {"leasesOut", l.out},                {"leasesMapped", l.mapped},
-      {"leasesMappedAnew", l.mapped_anew}, {"leasesCopied", l.refused},   {"leaseMapNs", l.map_ns},
-      {"leaseLentAtNs", l.lent_at},        {"leaseMappedAtNs", l.mapped_at},
-      {"leaseIdleBytes", l.idle_bytes},    {"leaseMappingsKept", l.cached},
-  };
-  for (const auto& row : rows) {
-    napi_value value;
-    napi_create_double(env, static_cast<double>(row.value), &value);
-    napi_set_named_property(env, result, row.name, value);
-  }
-  return result;
-}
-
 }  // namespace
 
 void define_operations(napi_env env, napi_value exports) {
   define(env, exports,
          {{"attach", attach}, {"waitAdaptively", wait_adaptively}, {"join", join}, {"joined", joined}, {"doorbell", doorbell}, {"left", left},
           {"reference", reference}, {"referenceAll", reference_all}, {"leave", leave}, {"goodbye", goodbye},
-          {"abandon", abandon}, {"stats", stats}, {"claimCollectives", claim_collectives}, {"abort", abort_job}});
+          {"abandon", abandon}, {"claimCollectives", claim_collectives}, {"abort", abort_job}});
   napi_value most;
   napi_create_double(env, static_cast<double>(Limits{}.max_message), &most);
   napi_set_named_property(env, exports, "maxMessageBytes", most);

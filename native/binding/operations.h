@@ -6,6 +6,7 @@
 namespace carillon {
 
 void define_operations(napi_env, napi_value exports);   // operations.cc
+void define_observing(napi_env, napi_value exports);    // observing.cc
 void define_messages(napi_env, napi_value exports);     // messages.cc
 void define_probing(napi_env, napi_value exports);      // probing.cc
 void define_taking(napi_env, napi_value exports);       // taking.cc

@@ -31,9 +31,10 @@ constexpr uint64_t kBackOffFirst = 1'000'000, kBackOffMost = 64'000'000;
 constexpr uint64_t kShortCopy = 1 << 20;     // bytes a JavaScript thread copies by itself: waking another costs as much ...
 constexpr uint64_t kIdleCopy = 8 << 20;      // ... and where it would only wait: a millisecond
 
-// Or something in the rings of its takers.
+// Or something in the rings of its takers, or other news.
 bool has_records(Environment* e) {
   if (queue_word(e, queue_layout::taken).load(std::memory_order_acquire)) return true;
+  if (queue_word(e, queue_layout::news).load(std::memory_order_acquire)) return true;
   return queue_word(e, 0).load(std::memory_order_acquire) != queue_word(e, 16).load(std::memory_order_relaxed);
 }
 

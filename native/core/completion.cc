@@ -49,6 +49,13 @@ void Engine::make_dirty(CompletionQueue* queue) {
   dirty_ = queue;
 }
 
+// Something else than a record: a peer has ended, or sends came to wait or wait no more.
+void Engine::tell_news(CompletionQueue* queue) {
+  CARILLON_STEP("completion.news");
+  word(queue->words, news).store(1, std::memory_order_seq_cst);  // pairs with the thread, which clears it before it looks
+  make_dirty(queue);
+}
+
 void Engine::refill(CompletionQueue* queue) {
   while (!queue->waiting.empty() && has_record(queue)) {
     write_record(queue->waiting.pop());

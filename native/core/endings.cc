@@ -19,6 +19,15 @@ void Engine::end_peer(uint32_t rank, Ending ending) {
   progress();
 }
 
+void Engine::hear_of_ends(CompletionQueue* queue) {
+  queue->next_hearer = hearers_;
+  hearers_ = queue;
+}
+
+void Engine::tell_of_end() {
+  for (CompletionQueue* queue = hearers_; queue; queue = queue->next_hearer) tell_news(queue);
+}
+
 void Engine::end_lines(Peer& p, Status status) {
   for (RequestList& line : p.line)
     while (Request* r = line.first()) {
@@ -65,6 +74,7 @@ void Engine::finalize(Peer& p) {
   }
   end_receives(static_cast<int32_t>(p.rank), status_of(p));
   if (alone()) end_receives(any_source, any_lost_ ? Status::peer_lost : Status::peer_closed);
+  tell_of_end();
 }
 
 void Engine::end_receives(int32_t source, Status status) {
@@ -139,6 +149,11 @@ bool Engine::take_back(Request* r, Status how) {
 
 bool Engine::detach(CompletionQueue* queue) {
   bool all = true;
+  for (CompletionQueue** at = &hearers_; *at; at = &(*at)->next_hearer)
+    if (*at == queue) {
+      *at = queue->next_hearer;
+      break;
+    }
   for (Request *r = queue->known.first(), *next; r; r = next) {
     next = QueueRequests::next(r);
     if (r->state == RequestState::ending) continue;  // with its courier

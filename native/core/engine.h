@@ -171,6 +171,10 @@ class Engine {
   void give_back(Request*);
   void refill(CompletionQueue*);    // records for what waits
   void end_peer(uint32_t rank, Ending);
+  // This thread hears of each peer that ends, from now until it is detached, whatever it has outstanding.
+  void hear_of_ends(CompletionQueue*);
+  // How this peer ended; none as long as what it committed is not all delivered.
+  Ending ending_of(uint32_t rank) const { return peers_[rank].ended ? peers_[rank].ending : Ending::none; }
   void timer_fired();
   // Revokes and forgets everything of a thread that goes. False: a pull is running; leave, and try again soon.
   bool detach(CompletionQueue*);
@@ -212,6 +216,8 @@ class Engine {
   const Limits& limits() const { return limits_; }
   const Counters& counters() const { return counters_; }
   Pool& pool() { return pool_; }
+  const Matcher::Waiting& unexpected() const { return matcher_.unexpected(); }
+  uint32_t connected() const { return size_ - 1 - ended_; }
   uint32_t last_peer() const { return last_peer_; }
   // A copy of a running pull's next part. Outside the guard.
   Pull pull(Request* r) {
@@ -243,6 +249,7 @@ class Engine {
   void start_timer();
   // endings.cc
   bool alone() const { return size_ > 1 && ended_ + 1 == size_ && handles_ <= 1; }
+  void tell_of_end();
   void end_receives(int32_t source, Status);
   bool take_back(Request*, Status how);
   void flush_lines();
@@ -257,6 +264,7 @@ class Engine {
   void flush(Peer&);
   bool send_lines(Peer&, uint32_t* stuck);  // false: the ring has no room
   bool put(Peer&, Request*, Leave how, uint32_t passed);
+  void count_held_up(Request*, bool waits);
   void join_line(Peer&, Request*);
   void leave_line(Peer&, Request*);
   void stop_asking(Peer&);
@@ -341,6 +349,7 @@ class Engine {
   // completion.cc
   void emit(Request*);
   void make_dirty(CompletionQueue*);
+  void tell_news(CompletionQueue*);
   bool has_record(const CompletionQueue*) const;
   void write_record(Request*);
 
@@ -373,6 +382,7 @@ class Engine {
   Limits limits_;
   Counters counters_;
   CompletionQueue* dirty_ = nullptr;
+  CompletionQueue* hearers_ = nullptr;
   bool timer_running_ = false;
   uint64_t tick_ = 0;
 };

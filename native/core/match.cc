@@ -10,6 +10,8 @@ bool fits(const Key& asked, const Key& said) {
   return asked.context == said.context && (asked.source == any_source || asked.source == said.source) &&
          (asked.tag == any_tag || asked.tag == said.tag);
 }
+
+uint64_t bytes_here(const Block* b) { return b->offer ? 0 : b->bytes; }
 }  // namespace
 
 void Matcher::init(const Bins& bins) {
@@ -87,10 +89,12 @@ void Matcher::forget(Block* b) {
 
 void Matcher::add_unexpected(Block* envelope) {
   unexpected_.insert_in_order<&Block::arrival>(envelope);
-  ++unexpected_count_;
+  waiting_.bytes += bytes_here(envelope);
+  if (++waiting_.messages > waiting_.most_messages) waiting_.most_messages = waiting_.messages;
+  if (waiting_.bytes > waiting_.most_bytes) waiting_.most_bytes = waiting_.bytes;
   if (unexpected_indexed_) {
     index(envelope);
-  } else if (unexpected_count_ > walked) {
+  } else if (waiting_.messages > walked) {
     unexpected_indexed_ = true;
     each_unexpected([&](Block* b) { index(b); });
   }
@@ -104,10 +108,11 @@ void Matcher::remove_unexpected(Block* envelope) {
     envelope->taker->taker->backlog.remove(envelope);
     envelope->taker = nullptr;
   }
-  --unexpected_count_;
+  --waiting_.messages;
+  waiting_.bytes -= bytes_here(envelope);
   if (!unexpected_indexed_) return;
   forget(envelope);
-  if (unexpected_count_ > few) return;
+  if (waiting_.messages > few) return;
   unexpected_indexed_ = false;
   each_unexpected([&](Block* b) { forget(b); });
 }

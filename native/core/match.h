@@ -44,6 +44,12 @@ class Matcher {
   // Does this receive ask for such a message?
   static bool wants(const Request* receive, const Block* envelope);
 
+  // Those that wait now, and the most that ever did. Bytes of bodies that are here: that of an offer is at its sender.
+  struct Waiting {
+    uint64_t messages = 0, bytes = 0, most_messages = 0, most_bytes = 0;
+  };
+  const Waiting& unexpected() const { return waiting_; }
+
   // All of them in order.
   Request* first_posted() const { return posted_.first(); }
   static Request* next_posted(const Request* receive) { return RequestList::next(receive); }
@@ -94,7 +100,7 @@ class Matcher {
   KeyIndex<Block, &Block::by_source, said<true, false>, &Block::arrival> by_source_;
   KeyIndex<Block, &Block::by_tag, said<false, true>, &Block::arrival> by_tag_;
   KeyIndex<Block, &Block::by_context, said<false, false>, &Block::arrival> by_context_;
-  uint32_t unexpected_count_ = 0;
+  Waiting waiting_;
   bool unexpected_indexed_ = false;
 
   uint64_t sequence_ = 0, arrival_ = 0;

@@ -67,6 +67,7 @@ struct Request : Submission {
   bool synchronous = false;   // send: complete when matched, so never eager
   bool keeps_alive = true;    // binding: counts for its event loop
   bool at_once = false;       // receive: its thread is in receive_now and wants no record if it completes there
+  bool held_up = false;       // send: waits for room or credit at its peer, and is counted in its queue
   Takes takes = Takes::message;  // receive
   CompletionQueue* queue = nullptr;
   uint32_t index = 0;         // what JavaScript calls it
@@ -137,6 +138,7 @@ using QueueRequests = List<Request, &Request::by_queue>;
 // Layout of a completion queue's words: Queue in src/native.ts.
 namespace queue_layout {
 constexpr uint32_t capacity = 512, head = 0, tail = 16, taken = 18, wish = 19, call = 32, records = 64, record_words = 32, inlined = 16;
+constexpr uint32_t news = 28, held_up = 29, hears_of_room = 30;
 }
 
 // How a request ended, as a record of record_words.
@@ -155,8 +157,10 @@ struct CompletionQueue {
   QueueRequests held;                    // probes that hold a message
   Request* emitted[queue_layout::capacity];                 // by record: whose it is (Queue.capacity); read by the thread below head
   std::atomic<uint32_t> signalled{0};    // 1: the thread was woken and has not looked since (pairs with Environment)
+  uint32_t held_up = 0;                  // sends that wait for room or credit at their peers
   bool dirty = false;                    // got records since the last notify
   CompletionQueue* next_dirty = nullptr;
+  CompletionQueue* next_hearer = nullptr;  // its thread hears of peers that end
   void* owner = nullptr;                 // binding's Waker (platform.h)
 };
 

@@ -50,7 +50,21 @@ void Engine::enqueue(Request* r) {
   ++counters_.queued;
   offer_to_wants(p, r);
   if (first || p.unanswered) flush(p);  // else those before it wait for something, and so does it
+  if (p.line[bucket].last() == r) count_held_up(r, true);  // not its state: if it has left it is its thread's again
   if (p.lines >> bucket & 1) p.told = true;  // the peer was not rung, perhaps, for what it has to release
+}
+
+// Sends of one thread that wait for room or credit: it is told when the first comes to wait and when none does any more, if it asked.
+void Engine::count_held_up(Request* r, bool waits) {
+  using namespace queue_layout;
+  CompletionQueue* queue = r->queue;
+  auto at = [queue](uint32_t index) -> std::atomic<uint32_t>& { return *reinterpret_cast<std::atomic<uint32_t>*>(queue->words + index); };
+  r->held_up = waits;
+  const uint32_t before = queue->held_up;
+  waits ? ++queue->held_up : --queue->held_up;
+  CARILLON_STEP("send.held_up");
+  at(held_up).store(queue->held_up, std::memory_order_seq_cst);  // then look if it asked; the thread asks, then looks at this
+  if ((before == 0 || queue->held_up == 0) && at(hears_of_room).load(std::memory_order_seq_cst) != 0) tell_news(queue);
 }
 
 void Engine::join_line(Peer& p, Request* r) {
@@ -68,6 +82,7 @@ void Engine::leave_line(Peer& p, Request* r) {
   if (p.line[bucket].empty()) p.lines &= ~(1u << bucket);
   p.waiting_as.remove(r);
   p.waiting_in.remove(r);
+  if (r->held_up) count_held_up(r, false);
 }
 
 // Nothing waits for room or credit any more, so nobody asks for it: look() would see it come for ever.
@@ -233,8 +248,11 @@ void Engine::deliver_parcel(Parcel* parcel) {
     parcel->sender->state = RequestState::handed;
     parcel->sender->parcel = parcel;
   }
+  counters_.bytes_sent += b->bytes;
   b->arrival = matcher_.next_arrival();
-  line_up(b);
+  const uint64_t before = matcher_.unexpected().messages;
+  line_up(b);  // or to who waits for it
+  if (matcher_.unexpected().messages > before) ++counters_.unexpected;
 }
 
 }  // namespace carillon

@@ -50,7 +50,8 @@ class Failure {
 
   errorOf(name: CollectiveName): unknown {
     const { code, rank, text } = this.notice;
-    return this.#error ?? new CarillonError(code, `${name}: ${text}`, { rank });
+    const error = this.#error ?? new CarillonError(code, `${name}: ${text}`, { rank });
+    return error instanceof CarillonError && !error.message.startsWith(`${name}: `) ? error.during(name) : error;
   }
 
   /** A member is gone: no collective of all members can complete any more. */
@@ -129,7 +130,10 @@ export class Order {
     if (!(reason instanceof CarillonError) || !SHARED_CODES.has(reason.code)) {
       const what = reason instanceof Error ? reason.message : String(reason);
       const code = "ERR_CARILLON_COLLECTIVE_FAILED";
-      return new Failure({ code, rank, text: `rank ${rank} failed: ${what}` }, reason);
+      const isClosed = reason instanceof CarillonError && reason.code === "ERR_CARILLON_CLOSED";
+      // A message of the collective was closed upon: of whom and under which number nobody needs to know.
+      const own = isClosed ? new CarillonError(reason.code, "the world was closed", { cause: reason }) : reason;
+      return new Failure({ code, rank, text: `rank ${rank} failed: ${what}` }, own);
     }
     const { code, message, rank: to = rank } = reason;
     if (!code.startsWith(GONE)) return new Failure({ code, rank: to, text: message.slice(`${name}: `.length) }, reason);

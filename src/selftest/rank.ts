@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import type { Message } from "../message.js";
+import type { WorldStats } from "../stats.js";
 import { World } from "../world.js";
 import { CHECKS, type Check, INTERRUPTING, type Verdict } from "./checks.js";
 
@@ -158,7 +159,7 @@ const checks: Record<Check, readonly [() => Promise<string>, () => Promise<void>
       await heard();
       const interrupting = INTERRUPTING.includes(world.doorbell);
       const before = world.stats();
-      const since = (name: string) => (world.stats()[name] as number) - (before[name] as number);
+      const since = (name: keyof WorldStats) => world.stats()[name] - before[name];
       let sent = 0;
       for (let interrupts = 0; interrupts < INTERRUPTS && sent < mostMessages(); ++sent) {
         await world.send(EMPTY, { dest: 1, tag: 1, synchronous: true });
@@ -250,7 +251,7 @@ function computeUntil(into: Uint8Array): void {
 }
 
 function handled(before: Handled = { runs: 0, onMainThread: 0 }): Handled {
-  const { handlerRuns = 0, handlerRunsOnMainThread = 0 } = world.stats();
+  const { handlerRuns, handlerRunsOnMainThread } = world.stats();
   return { runs: handlerRuns - before.runs, onMainThread: handlerRunsOnMainThread - before.onMainThread };
 }
 
