@@ -148,7 +148,9 @@ export const Ring = {
   tag: 2,
   encoding: 3,
   bytes: 4,
-  headerWords: 6,
+  /** Its place in line, in two words: for native code, when it goes back there. */
+  arrival: 5,
+  headerWords: 8,
 } as const;
 
 export const Behind = {
@@ -238,6 +240,12 @@ export interface NativeBinding {
   beginTaking(ring: Int32Array): number;
   /** There is room in its ring, or what came alone has been received. */
   resumeTaking(request: number): void;
+  /**
+   * The taker with this ring stops, and its request, if it has not ended, completes as cancelled. What its reader has not read, by
+   * Ring.read, goes back to its place in line; before it `alone`, the last that was received with RecvFlag.next (its bytes; peer, tag and
+   * encoding in the call area). Context in the call area.
+   */
+  stopTaking(request: number, ring: Int32Array, alone: Uint8Array | undefined): void;
   /** True if the request was still unmatched and will complete as cancelled. */
   cancel(request: number): boolean;
   /** Copies the body of a completed, still undrained receive, from byte `from` on, into all of `target`. */

@@ -250,10 +250,16 @@ export class Thread implements RequestOwner {
           this.#drain();
         },
         again: () => Atomics.store(this.#queue, Queue.taken, 1),
-        receive: () => {
+        receive: (alone) => {
           this.#call(-1, -1, context);
           this.#queue[Queue.call + Call.held] = index;
-          return this.#receive(RecvFlag.next, source, tag, communicator, undefined, undefined);
+          this.#receive(RecvFlag.next, source, tag, communicator, undefined, undefined, alone);
+        },
+        stop: (alone) => {
+          this.#call(alone ? worldRank(communicator.group, alone.source) : -1, alone?.tag ?? -1, context);
+          this.#queue[Queue.call + Call.encoding] = alone?.encoding ?? 0;
+          this.#native.stopTaking(index, words, alone?.data);
+          this.#drain();
         },
       },
       request,
@@ -295,6 +301,7 @@ export class Thread implements RequestOwner {
     communicator: Communicator,
     into: Uint8Array | ScatterList | undefined,
     signal: AbortSignal | undefined,
+    given?: Request<Message<T>>,
   ): Request<Message<T>> {
     const list = into instanceof ScatterList;
     this.#queue[Queue.call + Call.bytes] = -1;
@@ -305,7 +312,7 @@ export class Thread implements RequestOwner {
     else if (!list && (into.buffer instanceof SharedArrayBuffer || isLeased(into.buffer)))
       index = this.#nativeRecv(into.byteLength, into);
     else index = this.#nativeRecv(into.byteLength);
-    const request = new Request<Message<T>>({ name: "recv", peer: source, tag, group: communicator.group });
+    const request = given ?? new Request<Message<T>>({ name: "recv", peer: source, tag, group: communicator.group });
     if (index === DONE) {
       // Its record is in the call area, where the next call will be; what completed before comes first.
       let message: Message<T> | undefined;
@@ -356,6 +363,7 @@ export class Thread implements RequestOwner {
   /** Gives back this thread's handle; what is outstanding rejects with ERR_CARILLON_CLOSED. */
   leave(): void {
     this.#leaving = true;
+    for (const taker of this.#takers) void taker.stop(); // what they have not handed out is for the rank's other threads
     this.#native.leave();
     this.#drain();
     this.#leaving = false;
@@ -412,7 +420,8 @@ export class Thread implements RequestOwner {
       };
       request.fail(refused);
     } else if (status === Status.cancelled) {
-      request.failCancelled(() => failure(status, request, -1, undefined));
+      // Takers are stopped by this thread's leaving, before native code ends everything else as closed.
+      request.failCancelled(() => failure(this.#leaving ? Status.closed : status, request, -1, undefined));
     } else {
       const all = wide(queue, record + Queue.bytesLow);
       const encoding = (queue[record + Queue.encoding] as number) >>> 0;

@@ -12,9 +12,10 @@
 
 namespace carillon {
 
-// In words of a SharedArrayBuffer: Ring in src/native.ts. Head and behind: written by the guard's holder. Read: by the reader.
+// In words of a SharedArrayBuffer: Ring in src/native.ts. Head, behind and alone (the place in line of what was last received alone): written
+// by the guard's holder. Read: by the reader.
 namespace ring_layout {
-constexpr uint32_t head = 0, read = 16, behind = 32, records = 48, header_words = 6;
+constexpr uint32_t head = 0, read = 16, behind = 32, alone = 34, records = 48, header_words = 8;
 }
 
 // Why a taker's next message waits among the unexpected.
@@ -45,8 +46,9 @@ struct Taker {
   // At most half of it, so that a reader that keeps up always makes room for the next.
   bool can_hold(uint64_t body) const { return body <= capacity / 2 - ring_layout::header_words * 4; }
 
-  // False: no room now. A record does not wrap around; in front of it the rest is skipped.
-  bool put(int32_t source, int32_t tag, uint32_t encoding, const unsigned char* body, uint64_t bytes) {
+  // False: no room now. A record does not wrap around; in front of it the rest is skipped. `arrival`: the message's place in line, for
+  // when it goes back to it.
+  bool put(int32_t source, int32_t tag, uint32_t encoding, const unsigned char* body, uint64_t bytes, uint64_t arrival) {
     const uint32_t length = record_bytes(bytes), offset = head & (capacity - 1), to_end = capacity - offset;
     const uint32_t skip = to_end < length ? to_end : 0;
     const uint32_t used = head - word(ring_layout::read).load(std::memory_order_seq_cst);  // pairs with the reader's store
@@ -61,6 +63,7 @@ struct Taker {
     record[2] = static_cast<uint32_t>(tag);
     record[3] = encoding;
     record[4] = static_cast<uint32_t>(bytes);
+    copy_bytes(record + 5, &arrival, sizeof arrival);
     copy_bytes(record + ring_layout::header_words, body, bytes);
     head += skip + length;
     CARILLON_STEP("taker.publish");
