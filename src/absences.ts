@@ -35,16 +35,19 @@ export class Absences {
   }
 }
 
-/** Of one communicator: its receives from any source, which end when all other members have gone. */
+/** What a message from any source is for, a request or a taker: ends it for this reason. */
+export type Withdraw = (reason: CarillonError) => void;
+
+/** Of one communicator: what waits for a message from any source, which ends when all other members have gone. */
 export class Roll {
-  readonly #waiting = new Set<Request<unknown>>();
+  readonly #waiting = new Set<Withdraw>();
   readonly #others: number;
   readonly #explain: (last: CarillonError, anyLost: boolean) => CarillonError;
   #gone = 0;
   #anyLost = false;
   #last: CarillonError | undefined;
 
-  /** `explain` makes the error of a receive that nobody can complete. */
+  /** `explain` makes the error of what nobody can complete. */
   constructor(
     absences: Absences,
     others: readonly number[],
@@ -55,14 +58,14 @@ export class Roll {
     for (const worldRank of others) void absences.of(worldRank).then((error) => this.#absent(error));
   }
 
-  /** A receive that was just posted. */
-  add(request: Request<unknown>): void {
+  /** One that has just begun. `over` settles when it has ended. */
+  add(over: Promise<unknown>, withdraw: Withdraw): void {
     if (this.#last) {
-      request.withdraw(this.#explain(this.#last, this.#anyLost));
+      withdraw(this.#explain(this.#last, this.#anyLost));
     } else {
-      this.#waiting.add(request);
-      const settled = () => this.#waiting.delete(request);
-      request.then(settled, settled);
+      this.#waiting.add(withdraw);
+      const settled = () => this.#waiting.delete(withdraw);
+      over.then(settled, settled);
     }
   }
 
@@ -70,6 +73,6 @@ export class Roll {
     this.#anyLost ||= error.code !== "ERR_CARILLON_PEER_CLOSED";
     if (++this.#gone < this.#others || error.code === "ERR_CARILLON_CLOSED") return;
     this.#last = error;
-    for (const request of this.#waiting) request.withdraw(this.#explain(error, this.#anyLost));
+    for (const withdraw of this.#waiting) withdraw(this.#explain(error, this.#anyLost));
   }
 }

@@ -11,6 +11,7 @@ export {
   ANY_TAG,
   type CollectiveOptions,
   type Memory,
+  type MessagesOptions,
   type ProbeOptions,
   type RecvOptions,
   type ReduceOptions,
@@ -21,4 +22,5 @@ export {
 export type { Combine, ReduceOperation, ReduceOperator, ReducibleArray } from "./reduction.js";
 export { Request, type RequestState } from "./request.js";
 export type { Doorbell, Interrupts, Rendezvous, Settings, Wait } from "./settings.js";
+export type { MessageStream } from "./stream.js";
 export { type JoinOptions, World } from "./world.js";
