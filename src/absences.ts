@@ -1,7 +1,7 @@
 // Which ranks have gone, for receives from any source in a part of the world: native code ends such a receive only when the
 // whole world has gone. Not responsible for receives that name their source, which native code ends by itself.
 import type { CarillonError } from "./errors.js";
-import type { Request } from "./request.js";
+import type { Operation, Request } from "./request.js";
 
 /**
  * Posts a receive from this rank of the world that nothing ever matches: it ends when that rank has gone, after everything it
@@ -35,34 +35,37 @@ export class Absences {
   }
 }
 
-/** Of one communicator: its receives from any source, which end when all other members have gone. */
+/** What a message from any source is for, a request or a taker: ends it for this reason. */
+export type Withdraw = (reason: CarillonError) => void;
+
+/** Of one communicator: what waits for a message from any source, which ends when all other members have gone. */
 export class Roll {
-  readonly #waiting = new Set<Request<unknown>>();
+  readonly #waiting = new Map<Withdraw, Operation>();
   readonly #others: number;
-  readonly #explain: (request: Request<unknown>, last: CarillonError, anyLost: boolean) => CarillonError;
+  readonly #explain: (operation: Operation, last: CarillonError, anyLost: boolean) => CarillonError;
   #gone = 0;
   #anyLost = false;
   #last: CarillonError | undefined;
 
-  /** `explain` makes the error of a receive that nobody can complete. */
+  /** `explain` makes the error of what nobody can complete. */
   constructor(
     absences: Absences,
     others: readonly number[],
-    explain: (request: Request<unknown>, last: CarillonError, anyLost: boolean) => CarillonError,
+    explain: (operation: Operation, last: CarillonError, anyLost: boolean) => CarillonError,
   ) {
     this.#others = others.length;
     this.#explain = explain;
     for (const worldRank of others) void absences.of(worldRank).then((error) => this.#absent(error));
   }
 
-  /** A receive that was just posted. */
-  add(request: Request<unknown>): void {
+  /** One that has just begun. `over` settles when it has ended. */
+  add(operation: Operation, over: Promise<unknown>, withdraw: Withdraw): void {
     if (this.#last) {
-      request.withdraw(this.#explain(request, this.#last, this.#anyLost));
+      withdraw(this.#explain(operation, this.#last, this.#anyLost));
     } else {
-      this.#waiting.add(request);
-      const settled = () => this.#waiting.delete(request);
-      request.then(settled, settled);
+      this.#waiting.set(withdraw, operation);
+      const settled = () => this.#waiting.delete(withdraw);
+      over.then(settled, settled);
     }
   }
 
@@ -70,6 +73,6 @@ export class Roll {
     this.#anyLost ||= error.code !== "ERR_CARILLON_PEER_CLOSED";
     if (++this.#gone < this.#others || error.code === "ERR_CARILLON_CLOSED") return;
     this.#last = error;
-    for (const request of this.#waiting) request.withdraw(this.#explain(request, error, this.#anyLost));
+    for (const [withdraw, operation] of this.#waiting) withdraw(this.#explain(operation, error, this.#anyLost));
   }
 }

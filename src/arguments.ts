@@ -96,6 +96,22 @@ function bytesOf(given: unknown, what: string): Uint8Array {
 /** @internal @throws what an aborted signal says, or CarillonError ERR_CARILLON_INVALID_ARGUMENT if it is none */
 export function checkSignal(signal: AbortSignal | undefined): void {
   if (signal === undefined) return;
-  if (!(signal instanceof AbortSignal)) throw wrong("signal", "an AbortSignal", signal);
+  checkIsSignal(signal);
   signal.throwIfAborted();
+}
+
+/** @internal @throws CarillonError ERR_CARILLON_INVALID_ARGUMENT if it is none; aborted it may be */
+export function checkIsSignal(signal: AbortSignal | undefined): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw wrong("signal", "an AbortSignal", signal);
+}
+
+/**
+ * Bytes of a ring: a power of two, at least what was asked for.
+ * @throws CarillonError ERR_CARILLON_INVALID_ARGUMENT
+ */
+export function ringBytes(byteCapacity: unknown): number {
+  if (Number.isInteger(byteCapacity) && (byteCapacity as number) >= 1024 && (byteCapacity as number) <= 2 ** 30) {
+    return 2 ** Math.ceil(Math.log2(byteCapacity as number));
+  }
+  throw wrong("byteCapacity", "a whole number from 1,024 to 2^30", byteCapacity);
 }

@@ -22,7 +22,7 @@ await build({
     // For tests and bench, which open hubs by themselves.
     "src/native": "src/native.ts",
   },
-  external: ["cac", "piscina"],
+  external: ["cac", "piscina", "rxjs"],
   platform: "node",
   tsconfig: "src/tsconfig.json",
   logLevel: "warn",

@@ -2,8 +2,18 @@
 // World extends it. Not responsible for how requests complete (thread.ts), what values become (value.ts), how collectives
 // work (collectives/) nor how context numbers are agreed on (contexts.ts).
 import { inspect } from "node:util";
-import { Absences, Roll } from "./absences.js";
-import { checkRank, checkSignal, checkSize, checkTag, MOST_TAG, memoryOf, wrong } from "./arguments.js";
+import { Absences, Roll, type Withdraw } from "./absences.js";
+import {
+  checkIsSignal,
+  checkRank,
+  checkSignal,
+  checkSize,
+  checkTag,
+  MOST_TAG,
+  memoryOf,
+  ringBytes,
+  wrong,
+} from "./arguments.js";
 import { markedEncoding, type Port } from "./collectives/collective.js";
 import { Collectives } from "./collectives/index.js";
 import { Contexts, collectiveContext, type Part, userContext } from "./contexts.js";
@@ -19,6 +29,7 @@ import {
   ANY_SOURCE,
   ANY_TAG,
   type CollectiveOptions,
+  type MessagesOptions,
   type ProbeOptions,
   type RecvOptions,
   type ReduceOptions,
@@ -28,8 +39,9 @@ import {
   type UncheckedReduceOptions,
 } from "./options.js";
 import { MessageQueue, type QueueOptions, queueMemory } from "./queue.js";
-import { Request } from "./request.js";
-import type { Taker, TakerOptions } from "./taker.js";
+import { type Operation, Request } from "./request.js";
+import { type MessageStream, messageStream } from "./stream.js";
+import { RING_BYTES, type Taker, type TakerOptions } from "./taker.js";
 import type { Thread } from "./thread.js";
 import { type Encoded, encode } from "./value.js";
 
@@ -154,7 +166,9 @@ export class Communicator {
       checkRank(source, "source", this.size, true);
       checkTag(tag, true);
       const request = thread.recv<T>(source, tag, this, this.#context, memoryOf(into), signal);
-      if (source === ANY_SOURCE && this.group && request.state === "pending") this.#await(request, this.group);
+      if (source === ANY_SOURCE && this.group && request.state === "pending") {
+        this.#await("recv", tag, this.group, request, (reason) => request.withdraw(reason));
+      }
       return request;
     } catch (error) {
       return new Request<Message<T>>({ name: "recv", peer: source, tag }).fail(explained(error, "recv", source, tag));
@@ -162,15 +176,34 @@ export class Communicator {
   }
 
   /**
+   * All messages that no receive or probe waits for, in order, as an RxJS Observable that is an async iterable, too, and has
+   * `toReadable()`. Nothing is taken before somebody subscribes, iterates or reads. Loads RxJS.
+   * @throws CarillonError ERR_CARILLON_INVALID_RANK, _INVALID_TAG, _INVALID_ARGUMENT or _CLOSED
+   */
+  messages<T = unknown>(options: MessagesOptions = {}): MessageStream<T> {
+    const { source = ANY_SOURCE, tag = ANY_TAG, byteCapacity: asked = RING_BYTES, signal } = options ?? {};
+    this.#open("messages", undefined);
+    checkRank(source, "source", this.size, true);
+    checkTag(tag, true);
+    checkIsSignal(signal);
+    const byteCapacity = ringBytes(asked);
+    return messageStream<T>((handlers) => this.take({ ...handlers, source, tag, byteCapacity }), signal);
+  }
+
+  /**
    * @internal A standing taker: every message that no receive waits for, in order, to a callback. What streams are made of.
    * @throws CarillonError ERR_CARILLON_INVALID_RANK, _INVALID_TAG or _CLOSED
    */
-  take(options: Partial<TakerOptions> & Pick<TakerOptions, "deliver" | "ended">): Taker {
+  take(options: Partial<TakerOptions> & Pick<TakerOptions, "ended">): Taker {
     const { source = ANY_SOURCE, tag = ANY_TAG } = options;
     const thread = this.#open("messages", undefined);
     checkRank(source, "source", this.size, true);
     checkTag(tag, true);
-    return thread.take(this, this.#context, { ...options, source, tag });
+    const taker = thread.take(this, this.#context, { ...options, source, tag });
+    if (source === ANY_SOURCE && this.group) {
+      this.#await("messages", tag, this.group, taker.over, (reason) => taker.withdraw(reason));
+    }
+    return taker;
   }
 
   /**
@@ -188,6 +221,7 @@ export class Communicator {
     const members = group ? Array.from({ length: this.size }, (_, rank) => group.worldRank(rank)) : [];
     const words = queueMemory(byteCapacity, members);
     const owner = thread.queue(this, this.#context, source, tag, words);
+    if (source === ANY_SOURCE && group) this.#await("queue", tag, group, owner.over, () => owner.close());
     return new MessageQueue<T>(words.buffer as SharedArrayBuffer, owner);
   }
 
@@ -364,22 +398,21 @@ export class Communicator {
     };
   }
 
-  /** A receive from any source in a part of the world. */
-  #await(request: Request<unknown>, group: Group): void {
+  /** A receive from any source, or what takes from any source, in a part of the world. */
+  #await(name: Operation["name"], tag: number, group: Group, over: Promise<unknown>, withdraw: Withdraw): void {
     const others = Array.from({ length: this.size }, (_, rank) => group.worldRank(rank));
     others.splice(this.rank, 1);
     if (others.length === 0) return;
-    this.#roll ??= new Roll(this.#shared.absences, others, (request, last, anyLost) => {
+    this.#roll ??= new Roll(this.#shared.absences, others, (operation, last, anyLost) => {
       const code = anyLost ? "ERR_CARILLON_PEER_LOST" : "ERR_CARILLON_PEER_CLOSED";
       const how = anyLost ? "has died or left the world" : "has left the world";
-      const operation = request.operation ?? { name: "recv", peer: ANY_SOURCE, tag: ANY_TAG };
       const { tag } = operation;
       return new CarillonError(code, `${described(operation)}: every other rank of the communicator ${how}`, {
         cause: last,
         ...(tag >= 0 && { tag }),
       });
     });
-    this.#roll.add(request);
+    this.#roll.add({ name, peer: ANY_SOURCE, tag }, over, withdraw);
   }
 
   /** `what` begins the error, unless who calls adds more than that. */

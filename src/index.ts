@@ -19,6 +19,7 @@ export {
   ANY_TAG,
   type CollectiveOptions,
   type Memory,
+  type MessagesOptions,
   type ProbeOptions,
   type RecvOptions,
   type ReduceOptions,
@@ -31,4 +32,5 @@ export type { Combine, ReduceOperation, ReduceOperator, ReducibleArray } from ".
 export { Request, type RequestState } from "./request.js";
 export type { Doorbell, Interrupts, Rendezvous, Settings, Wait } from "./settings.js";
 export type { WorldStats } from "./stats.js";
+export type { MessageStream } from "./stream.js";
 export { type JoinOptions, World } from "./world.js";

@@ -96,8 +96,6 @@ export const Queue = {
   seen: 17,
   /** Not 0: rings of this thread's takers have something. Set by native code, cleared by this thread's JavaScript before it looks. */
   taken: 18,
-  /** Not 0, on the main thread: another thread makes message queues, whose readers this one shall help to wake. */
-  wish: 19,
   /** Not 0: a peer has ended, or `heldUp` has changed. Set by native code, cleared by this thread's JavaScript before it looks. */
   news: 28,
   /** Sends of this thread that wait for room or credit at their peers. Written by native code. */
@@ -163,16 +161,16 @@ export const Ring = {
   /** Behind: why the next message is not in the ring. */
   behind: 32,
   /** Behind.alone in a shared ring: bytes (two words, the low one first), source and tag of the message that does not fit. */
-  unfitBytes: 33,
-  unfitSource: 35,
-  unfitTag: 36,
+  unfitBytes: 36,
+  unfitSource: 38,
+  unfitTag: 39,
   /** Closed: a Status, and whom it speaks of. */
-  status: 37,
-  peer: 38,
+  status: 40,
+  peer: 41,
   /** Shared, written once before it is used: bytes for records; how many world ranks follow them (Group); that it is such a ring. */
-  capacity: 40,
-  members: 41,
-  magic: 42,
+  capacity: 42,
+  members: 43,
+  magic: 44,
   records: 48,
   /** Words of a record. Its length in bytes; with 1 added: skip as many, to the start of the ring. The body follows the header. */
   length: 0,
@@ -180,7 +178,9 @@ export const Ring = {
   tag: 2,
   encoding: 3,
   bytes: 4,
-  headerWords: 6,
+  /** Its place in line, in two words: for native code, when it goes back there. */
+  arrival: 5,
+  headerWords: 8,
 } as const;
 
 export const Behind = {
@@ -220,7 +220,7 @@ export interface NativeBinding {
   openHub(size: number): NativeHub;
 
   /** Makes this thread a citizen: `queue` views a SharedArrayBuffer (see Queue), `drain` empties it. */
-  attach(queue: Int32Array, drain: () => void, mainThread: boolean): void;
+  attach(queue: Int32Array, drain: () => void): void;
   waitAdaptively(adaptive: boolean): void;
   /**
    * Starts joining (address "" for a world of one, or when this process has joined already). Returns a
@@ -269,6 +269,12 @@ export interface NativeBinding {
   beginTaking(ring: Int32Array, shared: boolean): number;
   /** There is room in its ring, or what came alone has been received. */
   resumeTaking(request: number): void;
+  /**
+   * The taker with this ring stops, and its request, if it has not ended, completes as cancelled. What its reader has not read, by
+   * Ring.read, goes back to its place in line; before it `alone`, the last that was received with RecvFlag.next (its bytes; peer, tag and
+   * encoding in the call area). Context in the call area.
+   */
+  stopTaking(request: number, ring: Int32Array, alone: Uint8Array | undefined): void;
   /** Calls `news` on this thread, whose event loop it does not keep alive, whenever readers of shared rings are to be woken. */
   watchQueues(news: () => void): void;
   /** Readers of shared rings have made room. */

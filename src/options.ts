@@ -41,6 +41,20 @@ export interface RecvOptions {
   signal?: AbortSignal | undefined;
 }
 
+export interface MessagesOptions {
+  /** A rank; default ANY_SOURCE. */
+  source?: number;
+  /** Default ANY_TAG. */
+  tag?: number;
+  /**
+   * Bytes of messages, with 32 for each, that are taken ahead of the consumer: 1,024 to 2^30, rounded up to a power of two; default
+   * 262,144. A message of more than half of it is taken when it is asked for.
+   */
+  byteCapacity?: number;
+  /** Aborting stops what was begun, with the signal's reason as its error. */
+  signal?: AbortSignal | undefined;
+}
+
 export interface SendrecvOptions {
   /** The rank to send to. */
   dest: number;

@@ -43,6 +43,8 @@ export interface TakeOptions {
 
 /** What a queue's creator can do with it. @internal */
 export interface QueueOwner {
+  /** Settles when nothing more comes. */
+  readonly over: Promise<void>;
   close(): void;
 }
 

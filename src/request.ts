@@ -1,7 +1,9 @@
 // A Request: a real Promise that can be cancelled and inspected. Not responsible for what completes it (thread.ts).
 import { inspect } from "node:util";
+import type { Observable } from "rxjs";
 import { CarillonError } from "./errors.js";
 import type { Group } from "./group.js";
+import { rxjs } from "./rxjs.js";
 import { append, type Place, placeOf } from "./stacks.js";
 
 /** What a request is about, for error messages and inspection. */
@@ -86,6 +88,24 @@ export class Request<T> extends Promise<T> {
   unref(): this {
     if (this.#state === "pending") this.#owner?.reference(this.#index, false);
     return this;
+  }
+
+  /**
+   * An RxJS Observable of the result, whose `unsubscribe` cancels the request: `defer(() => world.recv({ tag }).toObservable())` posts a
+   * receive for each subscription. (`from(request)` would not cancel it.) It is one request, however many subscribe. Loads RxJS.
+   */
+  toObservable(): Observable<T> {
+    const { Observable } = rxjs();
+    return new Observable<T>((subscriber) => {
+      this.then(
+        (value) => {
+          subscriber.next(value);
+          subscriber.complete();
+        },
+        (reason) => subscriber.error(reason),
+      );
+      return () => void this.cancel();
+    });
   }
 
   /** @internal */

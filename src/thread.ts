@@ -79,16 +79,12 @@ export class Thread implements RequestOwner {
     this.#inline = new Uint8Array(memory);
     this.#records = new Records(this.#native, this.#queue);
     this.observer = new Observer(this.#native, this.#queue);
-    this.#native.attach(
-      this.#queue,
-      () => {
-        this.#drain();
-        if (this.#queue[Queue.news] !== 0) this.observer.look();
-        if (this.#queue[Queue.taken] !== 0) this.#readTakers();
-        if (this.#queue[Queue.wish] !== 0) this.#help();
-      },
-      isMainThread,
-    );
+    this.#native.attach(this.#queue, () => {
+      this.#drain();
+      if (this.#queue[Queue.news] !== 0) this.observer.look();
+      if (this.#queue[Queue.taken] !== 0) this.#readTakers();
+    });
+    if (isMainThread) helpToWakeReaders();
   }
 
   /** Whether this thread's event loop may look at the rings for a while before it blocks. */
@@ -263,10 +259,16 @@ export class Thread implements RequestOwner {
           this.#drain();
         },
         again: () => Atomics.store(this.#queue, Queue.taken, 1),
-        receive: () => {
+        receive: (alone) => {
           this.#call(-1, -1, context);
           this.#queue[Queue.call + Call.held] = index;
-          return this.#receive(RecvFlag.next, source, tag, communicator, undefined, undefined);
+          this.#receive(RecvFlag.next, source, tag, communicator, undefined, undefined, alone);
+        },
+        stop: (alone) => {
+          this.#call(alone ? worldRank(communicator.group, alone.source) : -1, alone?.tag ?? -1, context);
+          this.#queue[Queue.call + Call.encoding] = alone?.encoding ?? 0;
+          this.#native.stopTaking(index, words, alone?.data);
+          this.#drain();
         },
       },
       request,
@@ -292,14 +294,9 @@ export class Thread implements RequestOwner {
     this.#pending[index] = { request: request as Request<unknown>, communicator: undefined, memory: words };
     const ended = wakeReaders(words.buffer as SharedArrayBuffer);
     request.post(this, index, undefined);
-    request.then(ended, ended); // the queue itself says why
+    const over = request.then(ended, ended); // the queue itself says why
     this.#drain();
-    return { close: () => void request.cancel() };
-  }
-
-  #help(): void {
-    Atomics.store(this.#queue, Queue.wish, 0);
-    helpToWakeReaders();
+    return { over, close: () => void request.cancel() };
   }
 
   #readTakers(): void {
@@ -327,6 +324,7 @@ export class Thread implements RequestOwner {
     communicator: Communicator,
     into: Uint8Array | ScatterList | undefined,
     signal: AbortSignal | undefined,
+    given?: Request<Message<T>>,
   ): Request<Message<T>> {
     const list = into instanceof ScatterList;
     this.#queue[Queue.call + Call.bytes] = -1;
@@ -337,7 +335,7 @@ export class Thread implements RequestOwner {
     else if (!list && (into.buffer instanceof SharedArrayBuffer || isLeased(into.buffer)))
       index = this.#nativeRecv(into.byteLength, into);
     else index = this.#nativeRecv(into.byteLength);
-    const request = new Request<Message<T>>({ name: "recv", peer: source, tag, group: communicator.group });
+    const request = given ?? new Request<Message<T>>({ name: "recv", peer: source, tag, group: communicator.group });
     if (index === DONE) {
       // Its record is in the call area, where the next call will be; what completed before comes first.
       let message: Message<T> | undefined;
@@ -388,6 +386,7 @@ export class Thread implements RequestOwner {
   /** Gives back this thread's handle; what is outstanding rejects with ERR_CARILLON_CLOSED. */
   leave(): void {
     this.#leaving = true;
+    for (const taker of this.#takers) void taker.stop(); // what they have not handed out is for the rank's other threads
     this.observer.end();
     this.#native.leave();
     this.#drain();
@@ -445,7 +444,8 @@ export class Thread implements RequestOwner {
       };
       request.fail(refused);
     } else if (status === Status.cancelled) {
-      request.failCancelled(() => failure(status, request, -1, undefined));
+      // Takers are stopped by this thread's leaving, before native code ends everything else as closed.
+      request.failCancelled(() => failure(this.#leaving ? Status.closed : status, request, -1, undefined));
     } else {
       const all = wide(queue, record + Queue.bytesLow);
       const encoding = (queue[record + Queue.encoding] as number) >>> 0;

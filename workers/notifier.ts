@@ -1,12 +1,14 @@
 // The thread that wakes the readers of message queues: native code cannot wake `Atomics.wait`, so it rings this thread's loop, and this
-// calls `Atomics.notify`. It also has the queues fed in which readers have made room. One for each thread that makes queues; all know all
-// queues of the process, so that readers hear of the end of a thread whose notifier ends with it.
+// calls `Atomics.notify`. It also has the queues fed in which readers have made room. One for each thread that makes queues; that of the
+// main thread knows the queues of all, so that readers hear of the end of a thread whose notifier ends with it.
 // Not responsible for what is in a queue (core/taker.cc) nor for taking it out (src/queue.ts).
-import { BroadcastChannel, type MessagePort, parentPort } from "node:worker_threads";
+import { type MessagePort, parentPort } from "node:worker_threads";
 import { native, Ring } from "../src/native.js";
 
-/** What the thread that makes queues says. Memory that is posted is another object each time: queues have names. */
-export type NotifierOrder = { add: string; memory: SharedArrayBuffer } | { remove: string; last: boolean };
+/** What this thread's parent says. Memory that is posted is another object each time: queues have names. `own`: the parent made it. */
+export type NotifierOrder =
+  | { add: string; memory: SharedArrayBuffer; own: boolean }
+  | { remove: string; last: boolean };
 
 type WaitAsync = (
   words: Int32Array,
@@ -16,58 +18,37 @@ type WaitAsync = (
 const waitAsync = (Atomics as unknown as { waitAsync: WaitAsync }).waitAsync;
 
 interface Queue {
-  readonly memory: SharedArrayBuffer;
   readonly words: Int32Array;
-  /** Whether it is this thread's parent's. */
   readonly own: boolean;
   /** Whose readers were woken last. */
   event: number;
 }
 
 const queues = new Map<string, Queue>();
-const others = new BroadcastChannel("carillon.queues");
-others.unref();
+const port = parentPort as MessagePort;
 
 native().watchQueues(() => {
   for (const [name, queue] of queues) {
-    // Of others nobody says that they have ended.
-    if (!queue.own && (Atomics.load(queue.words, Ring.head) & Ring.closed) !== 0) forget(name);
-    else wake(queue);
+    wake(queue);
+    if (!queue.own && ended(queue)) queues.delete(name); // nobody else says so
   }
 });
-others.onmessage = (event) => {
-  const said = (event as { data: unknown }).data as [string, SharedArrayBuffer] | null;
-  if (said) add(...said, false);
-  else for (const [name, { memory, own }] of queues) if (own) others.postMessage([name, memory]); // somebody has just come
-};
-others.postMessage(null);
-const port = parentPort as MessagePort;
 port.on("message", (order: NotifierOrder) => {
-  if ("add" in order) {
-    add(order.add, order.memory, true);
-    others.postMessage([order.add, order.memory]);
-    return;
-  }
-  forget(order.remove);
-  if (!order.last) return;
-  port.close();
-  others.close();
+  if ("add" in order) return add(order.add, new Int32Array(order.memory), order.own);
+  const queue = queues.get(order.remove);
+  queues.delete(order.remove);
+  if (queue) wake(queue);
+  if (order.last) port.close(); // which ends this thread
 });
 
-function add(name: string, memory: SharedArrayBuffer, own: boolean): void {
-  if (queues.has(name)) return;
-  const queue = { memory, words: new Int32Array(memory), own, event: 0 };
+function add(name: string, words: Int32Array, own: boolean): void {
+  const queue = { words, own, event: 0 };
   queues.set(name, queue);
-  if (own) feedWhenAsked(name, queue.words);
+  if (own) feedWhenAsked(name, queue);
   wake(queue); // what came before this thread listened
 }
 
-/** Its readers hear of the end. */
-function forget(name: string): void {
-  const queue = queues.get(name);
-  queues.delete(name);
-  if (queue) wake(queue);
-}
+const ended = ({ words }: Queue) => (Atomics.load(words, Ring.head) & Ring.closed) !== 0;
 
 function wake(queue: Queue): void {
   const event = Atomics.load(queue.words, Ring.event);
@@ -76,10 +57,10 @@ function wake(queue: Queue): void {
   Atomics.notify(queue.words, Ring.event);
 }
 
-async function feedWhenAsked(name: string, words: Int32Array): Promise<void> {
-  while (queues.has(name) && (Atomics.load(words, Ring.head) & Ring.closed) === 0) {
-    await waitAsync(words, Ring.asked, 0).value;
-    Atomics.store(words, Ring.asked, 0); // before room is looked for: who makes some after that asks again
+async function feedWhenAsked(name: string, queue: Queue): Promise<void> {
+  while (queues.get(name) === queue && !ended(queue)) {
+    await waitAsync(queue.words, Ring.asked, 0).value;
+    Atomics.store(queue.words, Ring.asked, 0); // before room is looked for: who makes some after that asks again
     native().feedQueues();
   }
 }

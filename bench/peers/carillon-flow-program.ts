@@ -1,5 +1,6 @@
 // One way over Carillon: rank 0 sends, rank 1 takes, as fast as back-pressure allows; a batch ends when rank 1 says that it
-// has everything. BENCH_TAKES "callback": by a standing taker, else by awaited receives. BENCH_MEMORY says what the long messages are sent from and received into.
+// has everything. BENCH_TAKES says how short ones are taken, unless by awaited receives: by a standing taker's "callback", or a stream that it
+// "subscribe"s to or "iterate"s over. BENCH_MEMORY says what the long messages are sent from and received into.
 import { type Request, World } from "carillon";
 import { bytesOf, checkMark, checkStep, isBulk, mark, SHORT_BYTES, WINDOW } from "./payload.js";
 import { onCommand, serve } from "./serve.js";
@@ -44,10 +45,37 @@ async function sendShort(count: number): Promise<void> {
 }
 
 async function receiveShort(count: number): Promise<void> {
-  if (process.env.BENCH_TAKES === "callback") return takeShort(count);
+  const takes = process.env.BENCH_TAKES;
+  if (takes === "callback") return takeShort(count);
+  if (takes === "subscribe") return subscribeToShort(count);
+  if (takes === "iterate") return iterateOverShort(count);
   for (let i = 0; i < count; i++) {
     const message = await world.recv({ source: 0, tag: FLOW });
     checkMark(message.data, SHORT_BYTES, i);
+  }
+}
+
+function subscribeToShort(count: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let i = 0;
+    const subscription = world.messages({ source: 0, tag: FLOW }).subscribe({
+      next(message) {
+        checkMark(message.data, SHORT_BYTES, i++);
+        if (i < count) return;
+        subscription.unsubscribe();
+        resolve();
+      },
+      error: reject,
+      complete: () => reject(new Error(`ended after ${i} of ${count} messages`)),
+    });
+  });
+}
+
+async function iterateOverShort(count: number): Promise<void> {
+  let i = 0;
+  for await (const message of world.messages({ source: 0, tag: FLOW })) {
+    checkMark(message.data, SHORT_BYTES, i++);
+    if (i === count) break;
   }
 }
 

@@ -46,17 +46,24 @@ export const carillonFlow = (wait: Wait, memory: Memory = "shared-shared", id = 
     startPair({ size: 2, wait, program: "carillon-flow-program.js", placement, env: { BENCH_MEMORY: memory } }),
 });
 
-/** One way, the receiver's standing taker calls back for each message. */
-export const carillonCallback = (wait: Wait): Peer => ({
-  id: "carillon-callback",
-  name: "carillon, a standing taker's callback",
+/** How short messages are taken, unless by awaited receives. */
+const TAKES = {
+  callback: "a standing taker's callback",
+  subscribe: "world.messages().subscribe",
+  iterate: "for await of world.messages()",
+} as const;
+
+/** One way, short messages taken otherwise than by awaited receives. */
+export const carillonTakes = (wait: Wait, takes: keyof typeof TAKES): Peer => ({
+  id: `carillon-${takes}`,
+  name: `carillon, ${TAKES[takes]}`,
   start: (placement) =>
     startPair({
       size: 2,
       wait,
       program: "carillon-flow-program.js",
       placement,
-      env: { BENCH_MEMORY: "shared-shared", BENCH_TAKES: "callback" },
+      env: { BENCH_MEMORY: "shared-shared", BENCH_TAKES: takes },
     }),
 });
 

@@ -6,7 +6,7 @@ import type { Peer } from "../harness/peer.js";
 import { type Placement, pinMainThreads, placed } from "../harness/placement.js";
 import { LineProcess } from "../harness/process.js";
 import { openSession } from "../harness/session.js";
-import { carillon, carillonCallback, carillonFlow } from "./carillon.js";
+import { carillon, carillonFlow, carillonTakes } from "./carillon.js";
 import { mpi } from "./mpi.js";
 
 /** Every peer of a run. `folder`: for sockets and binaries. */
@@ -18,7 +18,9 @@ export function peers(folder: string) {
     block: carillon("block"),
     flow: carillonFlow("adaptive"),
     flowBlock: carillonFlow("block"),
-    callback: carillonCallback("adaptive"),
+    callback: carillonTakes("adaptive", "callback"),
+    subscribe: carillonTakes("adaptive", "subscribe"),
+    iterate: carillonTakes("adaptive", "iterate"),
     allocated: carillonFlow("adaptive", "allocated-shared", "carillon-allocated"),
     ordinary: carillonFlow("adaptive", "ordinary-ordinary", "carillon-ordinary"),
     sharedToOrdinary: carillonFlow("adaptive", "shared-ordinary", "carillon-shared-ordinary"),

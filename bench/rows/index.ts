@@ -70,7 +70,7 @@ export function rows(folder: string): Row[] {
     id: "rate-64B",
     title: "64 bytes one way, as many as possible",
     about:
-      "receiver awaits each message, or has a callback (unframed socket: counts bytes); sender waits when told to (send pending, write false; zeromq: each; IPC: every 1,024); time per message",
+      "receiver awaits each message, has a callback, or a stream (unframed socket: counts bytes); sender waits when told to (send pending, write false; zeromq: each; IPC: every 1,024); time per message",
     workload: "rate64",
     bytes: 64,
     minCount: 10_000,
@@ -78,6 +78,8 @@ export function rows(folder: string): Row[] {
     peers: [
       peer.flow,
       peer.callback,
+      peer.subscribe,
+      peer.iterate,
       peer.flowBlock,
       peer.ipcJson,
       peer.ipcAdvanced,

@@ -29,6 +29,22 @@ export const throughput: readonly Target[] = [
       return { measured: `${significant(rate)} M/s`, met: rate >= 2 * MILLIONS_PER_SECOND };
     },
   },
+  {
+    id: "rate-stream",
+    target: `64 B one way, two cores, to a stream's subscriber: ≥ ${2 * MILLIONS_PER_SECOND} M/s`,
+    judge(answers) {
+      const rate = answers.value(RATE, "carillon-subscribe", "millionsPerSecond");
+      return { measured: `${significant(rate)} M/s`, met: rate >= 2 * MILLIONS_PER_SECOND };
+    },
+  },
+  faster(
+    "rate-stream-socket",
+    "64 B one way, two cores, to a stream's subscriber: ≥ 3× the UNIX socket, unframed",
+    RATE,
+    "carillon-subscribe",
+    3,
+    ["unix-socket-raw"],
+  ),
   faster("rate-socket", "64 B one way, two cores: ≥ 1.5× the UNIX socket, unframed", RATE, ADAPTIVE, 1.5, [
     "unix-socket-raw",
   ]),

@@ -1,8 +1,6 @@
 // A JavaScript thread comes and goes: its handles, its completion queue, its teardown; see environment.h.
 #include "environment.h"
 
-#include "../doorbell/system_call.h"
-
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -12,8 +10,6 @@
 
 namespace carillon {
 namespace {
-
-std::atomic<Environment*> main_thread{nullptr};  // ends after all others
 
 template <typename Handle>
 void close_handle(Environment* e, Handle*& handle) {
@@ -63,7 +59,6 @@ void forget_requests(Environment* e) {
 void on_cleanup(napi_async_cleanup_hook_handle, void* argument) {
   auto* e = static_cast<Environment*>(argument);
   e->ending = true;
-  if (main_thread.load(std::memory_order_relaxed) == e) main_thread.store(nullptr, std::memory_order_release);
   detach_from_rank(e);
   forget_holdings(e);
   napi_set_instance_data(e->env, nullptr, nullptr, nullptr);
@@ -80,15 +75,7 @@ Environment* environment_of(napi_env env) {
   return static_cast<Environment*>(data);
 }
 
-void ask_main_thread(const Environment* e) {
-  Environment* main = main_thread.load(std::memory_order_acquire);
-  if (!main || main == e) return;
-  queue_word(main, queue_layout::wish).store(1, std::memory_order_seq_cst);
-  queue_word(main, queue_layout::taken).store(1, std::memory_order_seq_cst);  // has it call JavaScript
-  signal_descriptor(main->notify_descriptor);
-}
-
-napi_status attach_environment(napi_env env, napi_value queue, napi_value drain, bool main) {
+napi_status attach_environment(napi_env env, napi_value queue, napi_value drain) {
   napi_typedarray_type type;
   size_t length;
   void* data;
@@ -123,7 +110,6 @@ napi_status attach_environment(napi_env env, napi_value queue, napi_value drain,
                          reinterpret_cast<uv_handle_t*>(e->idle)})
     uv_unref(h);
   napi_add_async_cleanup_hook(env, on_cleanup, e, &e->cleanup);
-  if (main) main_thread.store(e, std::memory_order_release);
   return napi_set_instance_data(env, e, nullptr, nullptr);
 }
 

@@ -67,9 +67,7 @@ struct Environment : Waker {
 
 // environment.cc
 Environment* environment_of(napi_env);  // null before attach
-napi_status attach_environment(napi_env, napi_value queue, napi_value drain, bool main);
-// Any thread, whose queues end with it: the main thread, which outlives it, shall help to wake their readers (Queue.wish in src/native.ts).
-void ask_main_thread(const Environment*);
+napi_status attach_environment(napi_env, napi_value queue, napi_value drain);
 void detach_from_rank(Environment*);    // ends all requests, gives the handle back
 
 // requests.cc

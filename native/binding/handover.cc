@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <new>
+
 #include "lease.h"
 #include "rank.h"
 
@@ -29,6 +31,20 @@ void settle_pages(Request* r) {
     else pages->home->discard(pages);  // its receiver may have it, and will never say
   }
   r->lent = r->mapped = false;
+}
+
+Parcel* make_parcel(uint64_t bytes, Pages* pages) {
+  void* memory = malloc(sizeof(Parcel) + (pages ? 0 : bytes));
+  if (!memory) return nullptr;
+  auto* parcel = new (memory) Parcel;
+  if (pages) {
+    parcel->pages = pages;
+    parcel->leased = pages->memory.base;
+  }
+  parcel->submission_kind = SubmissionKind::parcel;
+  parcel->envelope.parcel = parcel;
+  parcel->envelope.bytes = bytes;
+  return parcel;
 }
 
 void free_parcel(Parcel* parcel) {

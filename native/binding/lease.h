@@ -49,7 +49,8 @@ void forget_holdings(Environment*);
 void use_pages(Request*, leases::Pages*);
 // A request is freed: what becomes of the pages it handed over, received or used.
 void settle_pages(Request*);
-// Any thread. A message to oneself, with the pages it carries.
+// Any thread. Of a body of so many bytes that follows it; or of the pages it carries, which are its from now on. Null: no memory.
+Parcel* make_parcel(uint64_t bytes, leases::Pages*);
 void free_parcel(Parcel*);
 
 // Any thread, outside the guard: maps the body of a request that was taken for it, or copies it out of a mapping (`whole`, or a

@@ -74,27 +74,18 @@ void publish_place(Environment* e) {
 
 napi_value send_to_oneself(Environment* e, int32_t tag, uint32_t context, uint32_t encoding, uint32_t flags,
                            const Part* parts, uint32_t count, uint64_t bytes, leases::Pages* pages) {
-  void* memory = malloc(sizeof(Parcel) + (pages ? 0 : bytes));
-  Request* sender = memory && flags & synchronous ? allocate_request(e) : nullptr;
-  if (!memory || (flags & synchronous && !sender)) {
-    free(memory);
+  Request* sender = flags & synchronous ? allocate_request(e) : nullptr;
+  Parcel* parcel = flags & synchronous && !sender ? nullptr : make_parcel(bytes, pages);
+  if (!parcel) {
+    if (sender) free_request(e, sender);
     return number(e->env, kFailed - static_cast<int32_t>(Status::out_of_memory));
   }
-  auto* parcel = new (memory) Parcel;
-  if (pages) {
-    parcel->pages = pages;
-    parcel->leased = pages->memory.base;
-  } else {
-    gather(parcel->body(), parts, count);
-  }
+  if (!pages) gather(parcel->body(), parts, count);
   Block& b = parcel->envelope;
-  b.parcel = parcel;
-  b.bytes = bytes;
   b.source = static_cast<int32_t>(e->rank->rank);
   b.tag = tag;
   b.context = context;
   b.encoding = encoding;
-  parcel->submission_kind = SubmissionKind::parcel;
   parcel->sender = sender;
   uint32_t index = 0;
   if (sender) {

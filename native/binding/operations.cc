@@ -13,11 +13,10 @@ namespace {
 constexpr int32_t kFailed = -16;  // FAILED in src/native.ts
 
 napi_value attach(napi_env env, napi_callback_info info) {
-  napi_value a[3];
-  bool main;
-  if (!arguments(env, info, a) || napi_get_value_bool(env, a[2], &main) != napi_ok) return fail(env, "attach");
+  napi_value a[2];
+  if (!arguments(env, info, a)) return fail(env, "attach");
   if (environment_of(env)) return fail(env, "attached already");
-  if (attach_environment(env, a[0], a[1], main) != napi_ok) return fail(env, "this thread cannot be attached");
+  if (attach_environment(env, a[0], a[1]) != napi_ok) return fail(env, "this thread cannot be attached");
   return nullptr;
 }
 

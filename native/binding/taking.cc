@@ -1,10 +1,13 @@
-// What JavaScript calls about standing takers: to begin one, and to resume it. What it takes JavaScript reads from the ring by
-// itself (src/taker.ts, src/queue.ts). No protocol logic.
+// What JavaScript calls about standing takers: to begin one, to resume it, and to stop it, with what it has taken and nobody has read going
+// back. What it takes JavaScript reads from the ring by itself (src/taker.ts, src/queue.ts). No protocol logic.
 #include "../core/taker.h"
+
+#include <string.h>
 
 #include <new>
 
 #include "arguments.h"
+#include "lease.h"
 #include "operations.h"
 
 namespace carillon {
@@ -12,24 +15,84 @@ namespace {
 
 struct Asked {  // the call area: Call in src/native.ts
   int32_t peer, tag;
-  uint32_t context;
+  uint32_t context, encoding;
+};
+
+// A ring as JavaScript passes it. Not to be trusted: only its size is.
+struct Given {
+  uint32_t* words = nullptr;
+  size_t capacity = 0;
+};
+
+bool ring_of(napi_env env, napi_value value, Given* ring) {
+  napi_typedarray_type type;
+  size_t length;
+  void* words;
+  if (napi_get_typedarray_info(env, value, &type, &length, &words, nullptr, nullptr) != napi_ok || type != napi_int32_array ||
+      length <= ring_layout::records)
+    return false;
+  *ring = {static_cast<uint32_t*>(words), (length - ring_layout::records) * 4};
+  return ring->capacity >= 1024 && !(ring->capacity & (ring->capacity - 1)) && ring->capacity <= 1u << 30;
+}
+
+// Messages on their way back, in order of arrival.
+struct Returned {
+  Parcel* first = nullptr;
+  Parcel* last = nullptr;
+
+  bool add(const Asked& as, const unsigned char* body, uint64_t bytes, const uint32_t* arrival) {
+    Parcel* parcel = make_parcel(bytes, nullptr);
+    if (!parcel) return false;
+    if (bytes > 0) memcpy(parcel->body(), body, bytes);
+    Block& b = parcel->envelope;
+    b.source = as.peer;
+    b.tag = as.tag;
+    b.context = as.context;
+    b.encoding = as.encoding;
+    memcpy(&b.arrival, arrival, sizeof b.arrival);
+    if (last) last->next_submission = parcel;
+    else first = parcel;
+    last = parcel;
+    return true;
+  }
+
+  // What lies in this ring from where it was read to `head`.
+  bool add(const Given& ring, uint32_t head, uint32_t context, uint32_t ranks) {
+    uint32_t at = ring.words[ring_layout::read];
+    if (head - at > ring.capacity) return true;
+    while (at != head) {
+      const uint32_t offset = at & (ring.capacity - 1);
+      const uint32_t* record = ring.words + ring_layout::records + offset / 4;
+      const uint32_t length = record[0] & ~1u;
+      if (length < 8 || length % 8 || length > head - at || length > ring.capacity - offset) return true;
+      if (!(record[0] & 1)) {
+        const uint32_t bytes = record[4];
+        if (bytes > length || Taker::record_bytes(bytes) != length || record[1] >= ranks || static_cast<int32_t>(record[2]) < 0) return true;
+        const Asked as = {static_cast<int32_t>(record[1]), static_cast<int32_t>(record[2]), context, record[3]};
+        if (!add(as, reinterpret_cast<const unsigned char*>(record + ring_layout::header_words), bytes, record + 5)) return false;
+      }
+      at += length;
+    }
+    return true;
+  }
+
+  void drop() {
+    while (Parcel* parcel = first) {
+      first = static_cast<Parcel*>(parcel->next_submission);
+      free_parcel(parcel);
+    }
+  }
 };
 
 napi_value begin_taking(napi_env env, napi_callback_info info) {
   Environment* e = environment_of(env);
   napi_value a[2];
-  napi_typedarray_type type;
-  size_t length;
-  void* words;
+  Given ring;
   bool shared;
-  if (!e || !e->rank || !arguments(env, info, a) ||
-      napi_get_typedarray_info(env, a[0], &type, &length, &words, nullptr, nullptr) != napi_ok || type != napi_int32_array ||
-      napi_get_value_bool(env, a[1], &shared) != napi_ok)
+  if (!e || !e->rank || !arguments(env, info, a) || !ring_of(env, a[0], &ring) || napi_get_value_bool(env, a[1], &shared) != napi_ok)
     return fail(env, "beginTaking");
   const auto& asked = *reinterpret_cast<const Asked*>(e->queue.words + queue_layout::call);
-  const size_t capacity = length > ring_layout::records ? (length - ring_layout::records) * 4 : 0;
-  if (asked.peer < any_source || asked.peer >= static_cast<int32_t>(e->rank->size) || asked.tag < any_tag || capacity < 1024 ||
-      (capacity & (capacity - 1)) || capacity > (1u << 30))
+  if (asked.peer < any_source || asked.peer >= static_cast<int32_t>(e->rank->size) || asked.tag < any_tag)
     return fail(env, "beginTaking: arguments");
   auto* taker = new (std::nothrow) Taker;
   auto* courier = taker && shared ? new (std::nothrow) Request : nullptr;
@@ -39,8 +102,8 @@ napi_value begin_taking(napi_env env, napi_callback_info info) {
     delete taker;
     return fail(env, "out of memory");
   }
-  taker->words = static_cast<uint32_t*>(words);
-  taker->capacity = static_cast<uint32_t>(capacity);
+  taker->words = ring.words;
+  taker->capacity = static_cast<uint32_t>(ring.capacity);
   taker->shared = shared;
   taker->stream = r;
   taker->courier = courier;
@@ -56,7 +119,6 @@ napi_value begin_taking(napi_env env, napi_callback_info info) {
   r->bytes = UINT64_MAX;
   count_outstanding(e, r);
   uint32_t index = r->index;
-  if (shared) ask_main_thread(e);
   e->rank->engine.submit(r, &e->queue);
   after_leave(e);
   show_records(e);
@@ -77,10 +139,48 @@ napi_value resume_taking(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// Copied out of the ring in between, outside the guard, when nothing more goes into it.
+napi_value stop_taking(napi_env env, napi_callback_info info) {
+  Environment* e = environment_of(env);
+  napi_value a[3];
+  Given ring;
+  if (!arguments(env, info, a) || !ring_of(env, a[1], &ring)) return fail(env, "stopTaking");
+  if (!e || !e->rank) return nullptr;
+  Engine& engine = e->rank->engine;
+  const Asked asked = *reinterpret_cast<const Asked*>(e->queue.words + queue_layout::call);
+  Request* r = request_argument(env, e, a[0]);
+  if (r && (!r->taker || r->taker->words != ring.words)) r = nullptr;  // it has ended, and its number is another's perhaps
+  if (r) {
+    enter_waiting(engine);
+    engine.halt_taking(r);
+    engine.leave(&e->queue);
+  }
+  napi_valuetype type;
+  void* alone;
+  size_t bytes;
+  Returned back;
+  bool all = true;
+  if (napi_typeof(env, a[2], &type) == napi_ok && type != napi_undefined) {
+    napi_typedarray_type kind;
+    if (napi_get_typedarray_info(env, a[2], &kind, &bytes, &alone, nullptr, nullptr) != napi_ok || kind != napi_uint8_array ||
+        asked.peer < 0 || asked.peer >= static_cast<int32_t>(e->rank->size) || asked.tag < 0)
+      return fail(env, "stopTaking: a message");
+    all = back.add(asked, static_cast<const unsigned char*>(alone), bytes, ring.words + ring_layout::alone);
+  }
+  all = all && back.add(ring, r ? r->taker->head : ring.words[ring_layout::head], asked.context, e->rank->size);
+  if (!all) back.drop();
+  enter_waiting(engine);
+  engine.stop_taking(r, back.first);
+  engine.leave(&e->queue);
+  after_leave(e);
+  show_records(e);
+  return all ? nullptr : fail(env, "out of memory: messages are lost");
+}
+
 }  // namespace
 
 void define_taking(napi_env env, napi_value exports) {
-  define(env, exports, {{"beginTaking", begin_taking}, {"resumeTaking", resume_taking}});
+  define(env, exports, {{"beginTaking", begin_taking}, {"resumeTaking", resume_taking}, {"stopTaking", stop_taking}});
 }
 
 }  // namespace carillon

@@ -167,6 +167,11 @@ class Engine {
   void resume(Request* taker);
   // A receive of what is next for a taker and does not go through its ring. Ends as taken back if there is nothing.
   void take_next(Request* taker, Request*);
+  // Nothing more goes into the taker's ring, so that its thread can make parcels of what is there.
+  void halt_taking(Request* taker);
+  // It ends as cancelled (null: it has ended already), and what it had taken returns to its place in line: these parcels, in order of
+  // arrival, chained by next_submission.
+  void stop_taking(Request* taker, Parcel* first);
   // What a probe holds goes back to its place in line; the request is the caller's again.
   void give_back(Request*);
   void refill(CompletionQueue*);    // records for what waits
@@ -335,7 +340,7 @@ class Engine {
   Block* find_standing(const Request*);
   // taker.cc
   void tell_taken(Request*);
-  Behind give(Request*, int32_t source, int32_t tag, uint32_t encoding, const unsigned char* body, uint64_t bytes);
+  Behind give(Request*, int32_t source, int32_t tag, uint32_t encoding, const unsigned char* body, uint64_t bytes, uint64_t arrival);
   void put_behind(Request*, Block*, Behind why);
   void fall_behind(Request*, Behind why);
   void begin_taking(Request*);

@@ -93,7 +93,7 @@ void Engine::line_up(Block* b) {
   while (Request* r = matcher_.find_posted(b->context, b->source, b->tag)) {
     if (r->takes == Takes::stream) {
       Behind why = r->taker->behind;
-      if (why == Behind::no) why = give(r, b->source, b->tag, b->encoding, body_for(r, b), b->bytes);
+      if (why == Behind::no) why = give(r, b->source, b->tag, b->encoding, body_for(r, b), b->bytes, b->arrival);
       if (why == Behind::no) return given(b);
       matcher_.add_unexpected(b);
       return put_behind(r, b, why);

@@ -142,7 +142,7 @@ bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
     }
     if (r->takes == Takes::stream) {
       why = r->taker->behind;
-      if (why == Behind::no) why = give(r, source, h.tag, h.encoding, h.kind == PacketKind::eager ? body : nullptr, h.bytes);
+      if (why == Behind::no) why = give(r, source, h.tag, h.encoding, h.kind == PacketKind::eager ? body : nullptr, h.bytes, matcher_.next_arrival());
       taker = r;
       if (why != Behind::no) break;
       credit(p, bucket_of(h.context, h.tag), charge_of(h.bytes), 1);

@@ -137,7 +137,7 @@ using QueueRequests = List<Request, &Request::by_queue>;
 
 // Layout of a completion queue's words: Queue in src/native.ts.
 namespace queue_layout {
-constexpr uint32_t capacity = 512, head = 0, tail = 16, taken = 18, wish = 19, call = 32, records = 64, record_words = 32, inlined = 16;
+constexpr uint32_t capacity = 512, head = 0, tail = 16, taken = 18, call = 32, records = 64, record_words = 32, inlined = 16;
 constexpr uint32_t news = 28, held_up = 29, hears_of_room = 30;
 }
 

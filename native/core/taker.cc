@@ -1,5 +1,6 @@
 // Standing takers: receives that stay posted, behind all others (match.h), and put what they take into their rings. What finds no
-// room waits among the unexpected, held back by flow control as ever, and in the backlog of its taker, until that is resumed.
+// room waits among the unexpected, held back by flow control as ever, and in the backlog of its taker, until that is resumed. When one
+// stops, what nobody has read goes back to its place in line, as parcels: its sender has its credit back already.
 #include "taker.h"
 
 #include "engine.h"
@@ -23,11 +24,12 @@ void Engine::tell_taken(Request* r) {
 }
 
 // `body` null: it is not here. Otherwise than `no`: it did not get into the ring, and why.
-Behind Engine::give(Request* r, int32_t source, int32_t tag, uint32_t encoding, const unsigned char* body, uint64_t bytes) {
+Behind Engine::give(Request* r, int32_t source, int32_t tag, uint32_t encoding, const unsigned char* body, uint64_t bytes,
+                    uint64_t arrival) {
   Taker* t = r->taker;
   if (!t->can_hold(bytes) || (!body && !t->shared)) return Behind::alone;
   if (!body) return t->reserve(bytes) ? Behind::bring : Behind::room;
-  if (!t->put(source, tag, encoding, body, bytes)) return Behind::room;
+  if (!t->put(source, tag, encoding, body, bytes, arrival)) return Behind::room;
   ++counters_.received;
   counters_.bytes_received += bytes;
   tell_taken(r);
@@ -65,6 +67,7 @@ void Engine::bring(Request* r) {
   courier->memory = t->reserve(b->bytes);
   courier->bytes = b->bytes;
   t->carrying = true;
+  t->carried = b->arrival;
   r->queue->known.append(courier);
   if (pull_block(courier, b)) return;
   drop(b);
@@ -77,7 +80,7 @@ void Engine::bring(Request* r) {
 void Engine::brought(Request* courier) {
   Taker* t = courier->taker;
   t->carrying = false;
-  if (courier->status == Status::ok) t->publish(courier->from, courier->got_tag, courier->got_encoding, courier->got_bytes);
+  if (courier->status == Status::ok) t->publish(courier->from, courier->got_tag, courier->got_encoding, courier->got_bytes, t->carried);
   courier->abandon.store(false, std::memory_order_relaxed);
   if (t->stream->state == RequestState::ending) return complete(t->stream, t->stream->status);
   tell_taken(t->stream);
@@ -116,6 +119,24 @@ void Engine::end_taking(Request* r) {
   }
 }
 
+void Engine::halt_taking(Request* r) {
+  if (r->state != RequestState::posted) return;
+  r->taker->set_behind(Behind::room);
+  drop_wants(r);
+}
+
+void Engine::stop_taking(Request* r, Parcel* first) {
+  if (r && r->state == RequestState::posted) {
+    withdraw(r);
+    complete(r, Status::cancelled);
+  }
+  for (Parcel* p = first; p;) {
+    auto* next = static_cast<Parcel*>(p->next_submission);  // it may be taken, and freed by its taker
+    line_up(&p->envelope);
+    p = next;
+  }
+}
+
 void Engine::resume(Request* r) {
   if (r->state != RequestState::posted) return;
   for (uint32_t fed = 0; Block* b = r->taker->backlog.first();) {
@@ -125,7 +146,7 @@ void Engine::resume(Request* r) {
       continue;
     }
     Behind why = Behind::room;
-    if (fed++ < kFed) why = give(r, b->source, b->tag, b->encoding, body_for(r, b), b->bytes);
+    if (fed++ < kFed) why = give(r, b->source, b->tag, b->encoding, body_for(r, b), b->bytes, b->arrival);
     if (why != Behind::no) return fall_behind(r, why);
     matcher_.remove_unexpected(b);
     given(b);
@@ -169,6 +190,7 @@ void Engine::take_next(Request* stream, Request* r) {
   r->queue->known.append(r);
   while (Block* b = stream->state == RequestState::posted ? stream->taker->backlog.first() : nullptr) {
     matcher_.remove_unexpected(b);
+    copy_bytes(stream->taker->words + ring_layout::alone, &b->arrival, sizeof b->arrival);
     if (!b->offer) return take_waiting(r, b);
     if (pull_block(r, b)) return;
     drop(b);

@@ -12,11 +12,12 @@
 
 namespace carillon {
 
-// In words of a SharedArrayBuffer: Ring in src/native.ts. Head, event, behind and what follows it: written by the guard's holder. Read and
-// asleep: by who reads; of a shared ring the low word of a number of 64 bits, and set by who may sleep, cleared by the guard's holder.
+// In words of a SharedArrayBuffer: Ring in src/native.ts. Head, event, behind and what follows it: written by the guard's holder; alone: the
+// place in line of what was last received alone. Read and asleep: by who reads; of a shared ring the low word of a number of 64 bits, and set
+// by who may sleep, cleared by the guard's holder.
 namespace ring_layout {
-constexpr uint32_t head = 0, event = 1, read = 16, asleep = 18, behind = 32, unfit_bytes = 33, unfit_source = 35, unfit_tag = 36,
-                   status = 37, peer = 38, records = 48, header_words = 6;
+constexpr uint32_t head = 0, event = 1, read = 16, asleep = 18, behind = 32, alone = 34, unfit_bytes = 36, unfit_source = 38, unfit_tag = 39,
+                   status = 40, peer = 41, records = 48, header_words = 8;
 constexpr uint32_t closed = 1;  // in head, whose positions are even: nothing follows
 }
 
@@ -38,7 +39,8 @@ struct Taker {
   // Shared: who reads takes by itself and makes no calls. So the engine resumes it, and pulls bodies into the ring.
   bool shared = false;
   uint64_t unfit = 0;          // which message has been said not to fit
-  bool carrying = false;       // the courier pulls a body
+  bool carrying = false;       // the courier pulls a body ...
+  uint64_t carried = 0;        // ... of the message with this place in line
   Request* stream = nullptr;   // whose taker this is
   Request* courier = nullptr;
 
@@ -76,22 +78,23 @@ struct Taker {
     }
     return reinterpret_cast<unsigned char*>(record() + ring_layout::header_words);
   }
-  // The body is there.
-  void publish(int32_t source, int32_t tag, uint32_t encoding, uint64_t bytes) {
+  // The body is there. `arrival`: the message's place in line, for when it goes back to it.
+  void publish(int32_t source, int32_t tag, uint32_t encoding, uint64_t bytes, uint64_t arrival) {
     uint32_t* r = record();
     r[0] = record_bytes(bytes);
     r[1] = static_cast<uint32_t>(source);
     r[2] = static_cast<uint32_t>(tag);
     r[3] = encoding;
     r[4] = static_cast<uint32_t>(bytes);
+    copy_bytes(r + 5, &arrival, sizeof arrival);
     move_head(r[0]);
   }
   // False: no room now.
-  bool put(int32_t source, int32_t tag, uint32_t encoding, const unsigned char* body, uint64_t bytes) {
+  bool put(int32_t source, int32_t tag, uint32_t encoding, const unsigned char* body, uint64_t bytes, uint64_t arrival) {
     unsigned char* place = reserve(bytes);
     if (!place) return false;
     copy_bytes(place, body, bytes);
-    publish(source, tag, encoding, bytes);
+    publish(source, tag, encoding, bytes, arrival);
     return true;
   }
 

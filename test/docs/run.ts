@@ -21,6 +21,7 @@ export async function run(snippet: Snippet): Promise<Run> {
   try {
     mkdirSync(join(folder, "node_modules"));
     symlinkSync(ROOT, join(folder, "node_modules/carillon"));
+    symlinkSync(join(ROOT, "node_modules/rxjs"), join(folder, "node_modules/rxjs")); // one copy for both, as a package manager has it
     const script = join(folder, "snippet.mjs");
     writeFileSync(script, javascript(snippet));
     const child = spawn(process.execPath, [LAUNCHER, "run", "-n", String(snippet.ranks), script], {

@@ -242,6 +242,51 @@ void cancel(Thread& t, Operation* o) {
   after_leave(t);
 }
 
+// What its ring holds, as parcels.
+Parcel* unread(Operation* o) {
+  Parcel *first = nullptr, *last = nullptr;
+  const uint32_t head = o->taker.word(ring_layout::head).load();
+  while (o->tail != head) {
+    const uint32_t* record = o->taker.words + ring_layout::records + (o->tail & (o->taker.capacity - 1)) / 4;
+    o->tail += record[0] & ~1u;
+    if (record[0] & 1) continue;
+    auto* parcel = new (malloc(sizeof(Parcel) + record[4])) Parcel;
+    memcpy(parcel->body(), record + ring_layout::header_words, record[4]);
+    Block& b = parcel->envelope;
+    b.parcel = parcel;
+    b.bytes = record[4];
+    b.source = static_cast<int32_t>(record[1]);
+    b.tag = static_cast<int32_t>(record[2]);
+    b.context = o->request.context;
+    b.encoding = record[3];
+    memcpy(&b.arrival, record + 5, sizeof b.arrival);
+    if (last) last->next_submission = parcel;
+    else first = parcel;
+    last = parcel;
+  }
+  return first;
+}
+
+void stop_stream(Thread& t, Operation* o) {
+  Engine& engine = *t.process->engine;
+  o->cancel_asked = true;
+  enter_waiting(engine);
+  engine.halt_taking(&o->request);
+  engine.leave(t.queue);
+  Parcel* first = unread(o);
+  o->stopped = true;
+  step("halted");
+  enter_waiting(engine);
+  o->cancelled = o->request.state == RequestState::posted;
+  for (Parcel* p = first; p; p = static_cast<Parcel*>(p->next_submission)) {
+    const uint32_t id = p->envelope.encoding;
+    if (id >= 1 && id <= world->messages.size()) world->messages[id - 1]->given_back = EngineAccess::next_sequence(engine);
+  }
+  engine.stop_taking(&o->request, first);
+  engine.leave(t.queue);
+  after_leave(t);
+}
+
 }  // namespace
 
 void act(Thread& t) {
@@ -256,7 +301,9 @@ void act(Thread& t) {
   }
   if (t.operations.empty()) return;
   Operation* o = t.operations[r.below(t.operations.size())];
-  if (o && !o->cancel_asked) cancel(t, o);
+  if (!o || o->cancel_asked) return;
+  if (o->request.taker && !o->alone && r.chance(700)) stop_stream(t, o);
+  else cancel(t, o);
 }
 
 bool act_draining(Thread& t) {
@@ -291,6 +338,7 @@ void take_ring(Thread& t, Operation* o) {
   for (;;) {
     uint32_t head = o->taker.word(ring_layout::head).load() & ~ring_layout::closed;
     if (head == o->tail) return;
+    if (o->stopped) return fail("a stream that was stopped has taken more");
     const uint32_t* record = o->taker.words + ring_layout::records + (o->tail & (o->taker.capacity - 1)) / 4;
     if (!(record[0] & 1)) {
       auto* body = reinterpret_cast<const unsigned char*>(record + ring_layout::header_words);

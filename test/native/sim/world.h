@@ -74,6 +74,7 @@ struct Operation {
   Request courier;             // stream, shared
   uint32_t tail = 0;
   bool alone = false;          // stream: a receive of its own takes what does not go through the ring
+  bool stopped = false;        // stream: what its ring held has gone back
   bool next = false;           // such a receive ...
   Operation* stream = nullptr; // ... and whose, while that lives
   std::map<uint64_t, uint32_t> last;  // stream: number of what it took last, by sender, thread, context and tag
