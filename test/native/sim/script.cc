@@ -302,7 +302,7 @@ void act(Thread& t) {
   if (t.operations.empty()) return;
   Operation* o = t.operations[r.below(t.operations.size())];
   if (!o || o->cancel_asked) return;
-  if (o->request.taker && !o->alone && r.chance(700)) stop_stream(t, o);
+  if (o->request.taker && !o->taker.shared && !o->alone && r.chance(700)) stop_stream(t, o);
   else cancel(t, o);
 }
 
