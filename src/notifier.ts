@@ -2,26 +2,39 @@
 // ends with the thread that made it, and so does that thread's notifier: the main thread's wakes its readers, too.
 import { BroadcastChannel, isMainThread, threadId, Worker } from "node:worker_threads";
 import type { NotifierOrder } from "../workers/notifier.js";
+import { Ring } from "./native.js";
 
 /** Where the main thread hears of the queues of others. */
 const CHANNEL = "carillon.queues";
 
 let worker: Worker | undefined;
-let queues = 0;
 let made = 0;
+/** Of this thread: their words, and the event that it woke readers for last. */
+const queues = new Map<string, { readonly words: Int32Array; event: number }>();
 let helps = false;
 
 /** Readers of this queue are woken from now on, until the function that is returned is called: the queue has ended, and they are told. */
 export function wakeReaders(memory: SharedArrayBuffer): () => void {
   const name = `${threadId} ${++made}`;
-  ++queues;
+  queues.set(name, { words: new Int32Array(memory), event: 0 });
   tell({ add: name, memory, own: true });
   if (!isMainThread) announce(name, memory);
   return () => {
-    const last = --queues === 0 && !helps;
+    queues.delete(name);
+    const last = queues.size === 0 && !helps;
     tell({ remove: name, last });
     if (last) worker = undefined; // it ends by itself
   };
+}
+
+/** This thread has made progress itself, in its loop: it wakes the readers of its queues without the notifier, one hop less. */
+export function wakeReadersNow(): void {
+  for (const queue of queues.values()) {
+    const event = Atomics.load(queue.words, Ring.event);
+    if (event === queue.event) continue;
+    queue.event = event;
+    Atomics.notify(queue.words, Ring.event);
+  }
 }
 
 /** For the main thread: wakes readers of the queues that other threads make from now on, when those end. */

@@ -21,7 +21,7 @@ import {
   SendFlag,
   Status,
 } from "./native.js";
-import { helpToWakeReaders, wakeReaders } from "./notifier.js";
+import { helpToWakeReaders, wakeReaders, wakeReadersNow } from "./notifier.js";
 import { Observer } from "./observer.js";
 import { type Held, Offer } from "./offer.js";
 import type { QueueOwner } from "./queue.js";
@@ -302,6 +302,7 @@ export class Thread implements RequestOwner {
   #readTakers(): void {
     Atomics.store(this.#queue, Queue.taken, 0); // before looking: pairs with tell_taken in core/taker.cc
     for (const taker of this.#takers) taker.read();
+    wakeReadersNow();
   }
 
   /** Whether it has not gone back with everything else when this thread left. */

@@ -117,6 +117,7 @@ void detach_from_rank(Environment* e) {
   if (!e->rank) return;
   Rank* rank = e->rank;
   say_running(e, false);  // the threads that stay may be asleep, and would be rung late
+  e->queue.drains = false;
   bool done = false;
   while (!done) {
     enter_waiting(rank->engine);

@@ -98,6 +98,7 @@ void on_bell(uv_poll_t* handle, int, int) {
   auto* e = static_cast<Environment*>(handle->data);
   if (!e->rank) return;
   ++e->wakes;
+  e->queue.drains = true;
   e->rank->engine.poll(&e->queue);
   after_idle_leave(e);
   call_drain(e);
@@ -134,6 +135,7 @@ Look look_for_a_while(Environment* e, uint64_t deadline) {
   for (int i = 0; e->streams && i < kRest; ++i) relax();
   if (!engine.try_enter()) return Look::lost;
   say_waiting(e);
+  e->queue.drains = true;
   bool won = false, aside = false;
   uint64_t begin = now_ns(), look_around_at = begin + kLookAround, ring_at = begin + kRing;
   uint64_t stalled_at = 0;  // since then nobody pushes what comes in parts
@@ -223,6 +225,7 @@ void before_poll(Environment* e) {
   for (int turn = 0; e->rank && !e->ending && (e->rank->engine.running() || (e->interrupted && e->rank->engine.interruptible())); ++turn) {
     const bool blocks = uv_backend_timeout(e->loop) != 0;
     if (blocks) say_running(e, false);
+    e->queue.drains = true;
     e->rank->engine.poll(&e->queue);
     if (blocks) after_idle_leave(e);
     else after_leave(e);
@@ -274,6 +277,7 @@ void converse(Environment* e) {
     }
     if (rang) {  // or rang while we waited in libuv, and this set still tells of it
       ++e->wakes;
+      e->queue.drains = true;
       e->rank->engine.poll(&e->queue);
       after_idle_leave(e);
       call_drain(e);
@@ -381,6 +385,7 @@ void watch_bell(Environment* e) {
 void say_running(Environment* e, bool runs) {
   Engine& engine = e->rank->engine;
   if (runs) say_awake(e);
+  if (runs) e->queue.drains = false;
   const bool told = engine.interruptible();
   if (e->interrupted) {
     engine.set_interruptible(runs);

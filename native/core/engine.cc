@@ -52,7 +52,8 @@ void Engine::settle(CompletionQueue* own, bool rings) {
   }
   if (queue_news_) {
     queue_news_ = false;
-    platform_.queues(platform_.self);
+    if (own && own == news_of_ && own->drains) show_taken(own);  // one hop less than to the thread that waits for this
+    else platform_.queues(platform_.self);
   }
   if (!pulls_.empty()) {
     if (handler_ || !own) rest_due_ = true;

@@ -340,6 +340,7 @@ class Engine {
   Block* find_standing(const Request*);
   // taker.cc
   void tell_taken(Request*);
+  static void show_taken(CompletionQueue*);
   Behind give(Request*, int32_t source, int32_t tag, uint32_t encoding, const unsigned char* body, uint64_t bytes, uint64_t arrival);
   void put_behind(Request*, Block*, Behind why);
   void fall_behind(Request*, Behind why);
@@ -370,7 +371,8 @@ class Engine {
   uint64_t received_then_ = 0;
   bool rest_due_ = false;  // something is left to the progress thread, which is told when the guard is free
   bool handler_ = false;   // progress runs in an interrupt handler: a little at a time
-  bool queue_news_ = false;  // a reader of a shared ring sleeps over what has come
+  bool queue_news_ = false;  // a reader of a shared ring sleeps over what has come ...
+  CompletionQueue* news_of_ = nullptr;  // ... whose thread began that ring; null: several have
   bool probing_ = false;   // somebody looks for a message without posting a receive
   uint32_t next_left_ = 0; // whose turn it is to be looked at for a receive from any source
   Request* sought_ = nullptr;  // by look_for, while it is posted

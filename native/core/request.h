@@ -159,6 +159,7 @@ struct CompletionQueue {
   std::atomic<uint32_t> signalled{0};    // 1: the thread was woken and has not looked since (pairs with Environment)
   uint32_t held_up = 0;                  // sends that wait for room or credit at their peers
   bool dirty = false;                    // got records since the last notify
+  bool drains = false;                   // its thread calls JavaScript next, to drain it: written by the thread
   CompletionQueue* next_dirty = nullptr;
   CompletionQueue* next_hearer = nullptr;  // its thread hears of peers that end
   void* owner = nullptr;                 // binding's Waker (platform.h)

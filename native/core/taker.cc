@@ -14,13 +14,18 @@ constexpr uint32_t kFed = 256;  // messages before somebody else's turn
 // Its thread shall look at the rings of its takers; of a shared one, whoever wakes its readers.
 void Engine::tell_taken(Request* r) {
   if (r->taker->shared) {
-    if (r->taker->wakes()) queue_news_ = true;
+    if (!r->taker->wakes()) return;
+    news_of_ = queue_news_ && news_of_ != r->queue ? nullptr : r->queue;
+    queue_news_ = true;
     return;
   }
-  CompletionQueue* queue = r->queue;
+  show_taken(r->queue);
+  make_dirty(r->queue);
+}
+
+void Engine::show_taken(CompletionQueue* queue) {
   auto& taken = *reinterpret_cast<std::atomic<uint32_t>*>(queue->words + queue_layout::taken);
   if (taken.load(std::memory_order_seq_cst) == 0) taken.store(1, std::memory_order_seq_cst);
-  make_dirty(queue);
 }
 
 // `body` null: it is not here. Otherwise than `no`: it did not get into the ring, and why.

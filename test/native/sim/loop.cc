@@ -90,6 +90,7 @@ void nudge(Process& p) {
 void adaptive_wait(Thread& t) {
   Engine& engine = *t.process->engine;
   if (!engine.try_enter()) return;
+  t.queue->drains = true;
   engine.step(t.queue);
   for (uint32_t i = world->random.below(60); i > 0 && !has_records(t) && !taken(t) && !t.copies_wait; --i) {
     if (engine.pending() || engine.look()) engine.step(t.queue, world->random.chance(300));
@@ -106,6 +107,7 @@ void before_blocking(Thread& t) {
   Engine& engine = *t.process->engine;
   for (int turn = 0; engine.running() || engine.interruptible(); ++turn) {
     say_running(t, false);
+    t.queue->drains = true;
     engine.poll(t.queue);
     after_leave(t);
     if (turn == 8) {  // the loop's other callbacks first
@@ -133,6 +135,7 @@ void close_process(Thread& t) {
 }  // namespace
 
 void say_running(Thread& t, bool runs) {
+  if (runs) t.queue->drains = false;
   step("say.running");
   t.process->engine->set_running(runs && world->one_thread);
   step("say.interruptible");
@@ -261,6 +264,7 @@ void run_javascript(void* argument) {
     else if (w.random.chance(20)) compute_long(t);
     if (rung) {
       step("bell");
+      t.queue->drains = true;
       p.engine->poll(t.queue);
       after_leave(t);
       drain(t);
