@@ -69,12 +69,12 @@ struct Taker {
     return taken <= capacity && capacity - taken >= skip_before(body) + record_bytes(body);
   }
 
-  // Where the body of the next record goes; null: no room now.
+  // Where the body of the next record goes; null: no room now. What is skipped is published with that record: readers look for it there.
   unsigned char* reserve(uint64_t body) {
     if (!has_room(body)) return nullptr;
     if (uint32_t skip = skip_before(body)) {
       record()[0] = skip | 1;  // lengths are even
-      move_head(skip);
+      head += skip;
     }
     return reinterpret_cast<unsigned char*>(record() + ring_layout::header_words);
   }
@@ -87,7 +87,9 @@ struct Taker {
     r[3] = encoding;
     r[4] = static_cast<uint32_t>(bytes);
     copy_bytes(r + 5, &arrival, sizeof arrival);
-    move_head(r[0]);
+    head += r[0];
+    CARILLON_STEP("taker.publish");
+    word(ring_layout::head).store(head, std::memory_order_seq_cst);
   }
   // False: no room now.
   bool put(int32_t source, int32_t tag, uint32_t encoding, const unsigned char* body, uint64_t bytes, uint64_t arrival) {
@@ -134,11 +136,6 @@ struct Taker {
 
  private:
   uint32_t* record() const { return words + ring_layout::records + (head & (capacity - 1)) / 4; }
-  void move_head(uint32_t by) {
-    head += by;
-    CARILLON_STEP("taker.publish");
-    word(ring_layout::head).store(head, std::memory_order_seq_cst);
-  }
 };
 
 }  // namespace carillon

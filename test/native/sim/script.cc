@@ -353,6 +353,7 @@ void take_ring(Thread& t, Operation* o) {
       }
     }
     o->tail += record[0] & ~1u;
+    if (record[0] & 1 && o->tail == head && !o->taker.shared) fail("a stream's ring ends with what is to be skipped");
     o->taker.word(ring_layout::read).store(o->tail);
     step("taken");
   }
