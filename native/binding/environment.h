@@ -77,7 +77,6 @@ Request* request_at(Environment*, uint32_t index); // null: no such index
 void count_outstanding(Environment*, Request*);    // before it is submitted
 void keep_alive(Environment*, Request*, bool);
 void update_reference(Environment*);
-void free_spent(Rank*);                            // any thread: messages to oneself that are in shared rings
 void reap(Environment*);                           // frees what JavaScript has drained, unless it holds a message
 void free_held(Environment*);                      // what has held a message; the engine has taken it back
 void show_records(Environment*);                   // before JavaScript drains: how far it may read

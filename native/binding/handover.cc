@@ -52,6 +52,14 @@ void free_parcel(Parcel* parcel) {
   free(parcel);
 }
 
+void free_spent(Rank* r) {
+  for (Submission* s = r->engine.take_spent(); s;) {
+    auto* parcel = static_cast<Parcel*>(s);
+    s = s->next_submission;
+    free_parcel(parcel);
+  }
+}
+
 namespace {
 
 // A part of a body out of the sender's memory, which is mapped here; all of it for a thread that waits for it.

@@ -52,6 +52,8 @@ void settle_pages(Request*);
 // Any thread. Of a body of so many bytes that follows it; or of the pages it carries, which are its from now on. Null: no memory.
 Parcel* make_parcel(uint64_t bytes, leases::Pages*);
 void free_parcel(Parcel*);
+// The same for all whose bodies are in shared rings by now.
+void free_spent(Rank*);
 
 // Any thread, outside the guard: maps the body of a request that was taken for it, or copies it out of a mapping (`whole`, or a
 // part). Pull::more: call again, or, when it is not `lent` any more, it cannot be mapped: copy it by other means.

@@ -9,7 +9,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "environment.h"
 #include "lease.h"
 #include "placing.h"
 #include "rank.h"

@@ -94,14 +94,6 @@ void free_held(Environment* e) {
     if (Request* r = request_at(e, i); r->state == RequestState::held) free_request(e, r);
 }
 
-void free_spent(Rank* r) {
-  for (Submission* s = r->engine.take_spent(); s;) {
-    auto* parcel = static_cast<Parcel*>(s);
-    s = s->next_submission;
-    free_parcel(parcel);
-  }
-}
-
 void reap(Environment* e) {
   uint32_t head = queue_word(e, 0).load(std::memory_order_acquire);
   uint32_t tail = queue_word(e, 16).load(std::memory_order_relaxed);
