@@ -26,13 +26,11 @@ export interface Question {
   readonly individually: boolean;
   /** Where a batch must be longer than its turn would be, so that its beginning and end do not count. */
   readonly minCount?: number;
-  /** The same in time: a processor that has slept needs 10 ms to come to its speed again. */
-  readonly minNs?: number;
 }
 
 const MIN_COUNT = 8;
 /** Of the shortest messages, a batch is shorter than it might be: what a peer queues in one batch stays bounded. */
-const MAX_COUNT = 400_000;
+const MAX_COUNT = 100_000;
 /** Enough single times for a p99 of a round; more would only cost memory. */
 const MAX_EACH = 4_000;
 const WARM_UP_PASSES = 3_000;
@@ -66,8 +64,7 @@ class Turn {
   }
 
   /** Runs until the compilers have seen enough, and learns how many passes fill a batch. */
-  async warmUp(turnNs: number): Promise<void> {
-    const batchNs = Math.max(turnNs, this.question.minNs ?? 0);
+  async warmUp(batchNs: number): Promise<void> {
     let spent = 0;
     let passes = 0;
     let perPass = Number.POSITIVE_INFINITY;

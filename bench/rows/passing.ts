@@ -18,7 +18,6 @@ interface Passing {
 interface Streaming extends Passing {
   readonly bytes: number;
   readonly minCount?: number;
-  readonly minNs?: number;
   readonly thorough?: boolean;
 }
 
