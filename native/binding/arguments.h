@@ -25,6 +25,14 @@ bool arguments(napi_env env, napi_callback_info info, napi_value (&values)[count
   return napi_get_cb_info(env, info, &given, values, nullptr, nullptr) == napi_ok && given == count;
 }
 
+// The memory of a typed array of this type, and how many elements it has. Null: it is none.
+inline void* typed_array(napi_env env, napi_value value, napi_typedarray_type wanted, size_t* length) {
+  napi_typedarray_type type;
+  void* data;
+  const bool read = napi_get_typedarray_info(env, value, &type, length, &data, nullptr, nullptr) == napi_ok;
+  return read && type == wanted ? data : nullptr;
+}
+
 inline Request* request_argument(napi_env env, Environment* e, napi_value value) {
   uint32_t index;
   if (!e || napi_get_value_uint32(env, value, &index) != napi_ok) return nullptr;

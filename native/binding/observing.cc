@@ -84,15 +84,13 @@ napi_value counter_names(napi_env env, napi_callback_info) {
 // Their values: setting properties by name from here takes ten times as long.
 napi_value counters(napi_env env, napi_callback_info info) {
   napi_value a[1];
-  napi_typedarray_type type;
   size_t length;
-  void* data;
   Environment* e = environment_of(env);
-  if (!e || !e->rank || !arguments(env, info, a) ||
-      napi_get_typedarray_info(env, a[0], &type, &length, &data, nullptr, nullptr) != napi_ok || type != napi_float64_array)
-    return fail(env, "counters");
+  if (!e || !e->rank || !arguments(env, info, a)) return fail(env, "counters");
+  auto* values = static_cast<double*>(typed_array(env, a[0], napi_float64_array, &length));
+  if (!values) return fail(env, "counters: values");
   each_counter(e, [&](uint32_t at, const char*, uint64_t value) {
-    if (at < length) static_cast<double*>(data)[at] = static_cast<double>(value);
+    if (at < length) values[at] = static_cast<double>(value);
   });
   return nullptr;
 }
@@ -100,17 +98,14 @@ napi_value counters(napi_env env, napi_callback_info info) {
 // How each rank has ended, a byte each: Ending in src/native.ts.
 napi_value endings(napi_env env, napi_callback_info info) {
   napi_value a[1];
-  napi_typedarray_type type;
   size_t length;
-  void* data;
   Environment* e = environment_of(env);
-  if (!e || !e->rank || !arguments(env, info, a) ||
-      napi_get_typedarray_info(env, a[0], &type, &length, &data, nullptr, nullptr) != napi_ok || type != napi_uint8_array ||
-      length != e->rank->size)
-    return fail(env, "endings");
+  if (!e || !e->rank || !arguments(env, info, a)) return fail(env, "endings");
+  auto* ended = static_cast<uint8_t*>(typed_array(env, a[0], napi_uint8_array, &length));
+  if (!ended || length != e->rank->size) return fail(env, "endings: ranks");
   Engine& engine = e->rank->engine;
   enter_waiting(engine);
-  for (uint32_t i = 0; i < length; ++i) static_cast<uint8_t*>(data)[i] = static_cast<uint8_t>(engine.ending_of(i));
+  for (uint32_t i = 0; i < length; ++i) ended[i] = static_cast<uint8_t>(engine.ending_of(i));
   engine.leave(&e->queue);
   after_leave(e);
   return nullptr;
@@ -118,6 +113,8 @@ napi_value endings(napi_env env, napi_callback_info info) {
 
 }  // namespace
 
-void define_observing(napi_env env, napi_value exports) { define(env, exports, {{"counterNames", counter_names}, {"counters", counters}, {"endings", endings}}); }
+void define_observing(napi_env env, napi_value exports) {
+  define(env, exports, {{"counterNames", counter_names}, {"counters", counters}, {"endings", endings}});
+}
 
 }  // namespace carillon

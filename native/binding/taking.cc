@@ -25,13 +25,10 @@ struct Given {
 };
 
 bool ring_of(napi_env env, napi_value value, Given* ring) {
-  napi_typedarray_type type;
   size_t length;
-  void* words;
-  if (napi_get_typedarray_info(env, value, &type, &length, &words, nullptr, nullptr) != napi_ok || type != napi_int32_array ||
-      length <= ring_layout::records)
-    return false;
-  *ring = {static_cast<uint32_t*>(words), (length - ring_layout::records) * 4};
+  auto* words = static_cast<uint32_t*>(typed_array(env, value, napi_int32_array, &length));
+  if (!words || length <= ring_layout::records) return false;
+  *ring = {words, (length - ring_layout::records) * 4};
   return ring->capacity >= 1024 && !(ring->capacity & (ring->capacity - 1)) && ring->capacity <= 1u << 30;
 }
 

@@ -63,13 +63,15 @@ void Engine::bring(Request* r) {
   Taker* t = r->taker;
   Block* b = t->backlog.first();
   Request* courier = t->courier;
+  unsigned char* place = t->reserve(b->bytes);
+  if (!place) return t->set_behind(Behind::room);  // a reader wrote nonsense where it says how far it has read
   matcher_.remove_unexpected(b);
   courier->takes = Takes::courier;
   courier->queue = r->queue;
   courier->peer = b->source;
   courier->tag = b->tag;
   courier->context = b->context;
-  courier->memory = t->reserve(b->bytes);
+  courier->memory = place;
   courier->bytes = b->bytes;
   t->carrying = true;
   t->carried = b->arrival;
