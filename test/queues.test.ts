@@ -1,6 +1,6 @@
 // Message queues: native code fills them, any threads empty them with nothing but Atomics; each message once, in order; back-pressure,
 // ends, and threads that are terminated.
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { plays, ranks } from "./support/ranks.js";
 
 const PROGRAM = "queues.mjs";
@@ -44,3 +44,9 @@ test.each([1, 2])("messages to oneself, %i ranks", (size) => plays(size, PROGRAM
 test("receives come first; a part of the world has ranks of its own", () => plays(2, PROGRAM, "line"));
 
 test("a wait that is aborted, and bad input", () => plays(1, PROGRAM, "aborted"));
+
+test("an open queue keeps the process alive, unless the world does not", async () => {
+  await plays(1, PROGRAM, "alive", "referenced");
+  const job = ranks(1, PROGRAM, ["alive", "unreferenced"]);
+  expect((await job.ended())[0]?.code).toBe(13); // nothing keeps it: its top-level await never settles
+});
