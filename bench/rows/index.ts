@@ -1,5 +1,5 @@
 // The rows of the benchmark, in the order they are measured and printed. Add a row here.
-import { type Placement, placements } from "../harness/placement.js";
+import { type Placement, placements, threadsApart } from "../harness/placement.js";
 import type { Row } from "../harness/row.js";
 import { peers } from "../peers/index.js";
 import { doorbells } from "./doorbells.js";
@@ -25,6 +25,8 @@ export function rows(folder: string): Row[] {
   const peer = peers(folder);
   const everywhere = placements();
   const at = (build: (placement: Placement) => Row) => everywhere.map(build);
+  // Flows: V8's collector and compiler have as much to do as JavaScript, and find the processor that has room, as in any program.
+  const flowing = [threadsApart(), ...everywhere.slice(1)];
 
   const bytes = {
     id: "roundtrip-8B",
@@ -118,10 +120,10 @@ export function rows(folder: string): Row[] {
     ...at((placement) => roundTrip(objects, placement)),
     ...at((placement) => roundTrip(strings, placement)),
     ...at((placement) => oneWay(stream, placement)),
-    ...at((placement) => messageRate(rate, placement)),
+    ...flowing.map((placement) => messageRate(rate, placement)),
     ...SIZES.flatMap((size) =>
       // Where the processes run is asked for one size; what it does to the others is the same.
-      (size.thorough ? everywhere.slice(0, 1) : everywhere).map((placement) => bandwidth(size, placement)),
+      (size.thorough ? flowing.slice(0, 1) : flowing).map((placement) => bandwidth(size, placement)),
     ),
     ...leases(),
     ...overlaps([peer.adaptive, peer.socket, peer.zeromq, peer.mpich, peer.openMpi]),

@@ -4,8 +4,8 @@ import type { Target } from "../harness/verdict.js";
 import { leasePeer } from "../rows/lease.js";
 import { ADAPTIVE, faster } from "./judges.js";
 
-const RATE = "rate-64B/apart";
-const BANDWIDTH = "bandwidth-1MiB/apart";
+const RATE = "rate-64B/threads-apart";
+const BANDWIDTH = "bandwidth-1MiB/threads-apart";
 const MILLIONS_PER_SECOND = 1.5;
 const LEASE_NS = 20e3;
 const LEASE_MEBIBYTES = [1, 16, 64, 256];
