@@ -26,6 +26,8 @@
       "dependencies": ["engine"],
       "sources": [
         "native/binding/addon.cc",
+        "native/binding/bell_page.cc",
+        "native/binding/bell_targets.cc",
         "native/binding/bells.cc",
         "native/binding/environment.cc",
         "native/binding/handover.cc",

@@ -1,5 +1,5 @@
 // User interrupts, by their simulated twin, between real ranks: a receiver that computes is interrupted and its handler makes the progress; one in a system
-// call is left alone; the thread that is interrupted may end before its rank. What needs no rank is in test/native/uintr_test.cc.
+// call is left alone; the thread that is interrupted may end before its rank. What needs no rank is in test/native/uintr_*_test.cc.
 import { expect, test } from "vitest";
 import { native } from "../dist/src/native.js";
 import { ranks } from "./support/ranks.js";

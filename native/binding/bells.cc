@@ -2,46 +2,20 @@
 #include "bells.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../doorbell/install.h"
 #include "../doorbell/system_call.h"
+#include "bell_page.h"
 #include "rank.h"
 
 namespace carillon {
 namespace {
-
-constexpr size_t page = 4096;
-constexpr long pidfd_thread = O_EXCL;  // PIDFD_THREAD
-constexpr int seals = F_SEAL_SHRINK | F_SEAL_GROW;
-
-std::atomic<uint32_t>* map_page(int descriptor) {
-  void* memory = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
-  return memory == MAP_FAILED ? nullptr : static_cast<std::atomic<uint32_t>*>(memory);
-}
-
-// A page that all peers may write and nobody can take away again.
-int make_page() {
-  const int descriptor = memfd_create("carillon-bell", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (descriptor < 0) return -1;
-  if (ftruncate(descriptor, page) == 0 && fcntl(descriptor, F_ADD_SEALS, seals) == 0) return descriptor;
-  close(descriptor);
-  return -1;
-}
-
-bool is_page(int descriptor) {
-  struct stat status;
-  const int have = fcntl(descriptor, F_GET_SEALS);
-  return have >= 0 && (have & seals) == seals && fstat(descriptor, &status) == 0 && status.st_size >= static_cast<off_t>(page);
-}
 
 // Looks at everything, then sleeps unless somebody has rung since it began to look.
 void* serve(void* argument) {
@@ -79,8 +53,8 @@ bool open_bells(Rank* r) {
   b.on_progress_thread = r->settings.interrupts_progress;
   switch (b.kind) {
     case BellKind::futex:
-      b.interrupt = make_page();
-      b.word = b.interrupt >= 0 ? map_page(b.interrupt) : nullptr;
+      b.interrupt = make_bell_page();
+      b.word = b.interrupt >= 0 ? map_bell_page(b.interrupt) : nullptr;
       return b.word != nullptr;
     case BellKind::signal:
       b.signal = install_signal(on_signal);
@@ -146,57 +120,10 @@ void leave_bells(Rank* r) {
 void close_bells(Rank* r) {
   Bells& b = r->bells;
   if (b.machine && b.thread.load() == gettid()) uintr::end(b.machine);
-  if (b.word) munmap(b.word, page);
+  if (b.word) unmap_bell_page(b.word);
   if (b.interrupt >= 0) close(b.interrupt);
   b.word = nullptr;
   b.interrupt = -1;
-}
-
-bool target_of(const bootstrap::PeerDescriptors& d, uint32_t kind, int32_t signal, BellTarget* target) {
-  *target = {.how = doorbell_of(static_cast<BellKind>(kind)), .bell = d.bell, .escalation = d.escalation, .process = d.process, .signal = signal};
-  if (!target->how || !bootstrap::is_eventfd(d.bell) || !bootstrap::is_eventfd(d.escalation)) return false;
-  switch (static_cast<BellKind>(kind)) {
-    case BellKind::futex:
-      target->word = is_page(d.interrupt) ? map_page(d.interrupt) : nullptr;
-      return target->word != nullptr;
-    case BellKind::signal:
-      if (bootstrap::is_thread_of(d.interrupt, d.pid)) target->process = d.interrupt;
-      return signal >= SIGRTMIN && signal <= SIGRTMAX;
-    case BellKind::uintr: {
-      std::string detail;
-      target->interrupt = d.interrupt;
-      if (uintr::probe(&detail)) uintr::introduce(target);  // else its bell is left
-      return true;
-    }
-    case BellKind::uintr_simulated: {
-      int32_t thread;
-      if (bootstrap::is_eventfd(d.interrupt)) return true;  // it is not interrupted at all
-      if (signal < SIGRTMIN || signal > SIGRTMAX || !uintr::open_simulated(d.interrupt, &target->word, &thread)) return false;
-      // A pidfd of the thread (Linux 6.9), if it is one of the peer's, which lives; else of the process, where the signal is passed on. Neither hits a stranger.
-      target->interrupt = static_cast<int>(system_call(SYS_pidfd_open, thread, pidfd_thread));
-      if (target->interrupt >= 0 &&
-          (!bootstrap::is_thread_of(target->interrupt, d.pid) || system_call(SYS_pidfd_send_signal, d.process, 0) != 0)) {
-        close(target->interrupt);
-        target->interrupt = -1;
-      }
-      if (target->interrupt < 0) target->interrupt = d.process;
-      uintr::introduce(target);
-      return true;
-    }
-    default: return true;
-  }
-}
-
-void forget_target(BellTarget* target) {
-  if (target->how == &uintr_doorbell) uintr::forget(uintr::kernel(), target);
-  if (target->how == &uintr_simulated_doorbell) {
-    uintr::forget(&uintr::simulated, target);
-    if (target->interrupt >= 0 && target->interrupt != target->process) close(target->interrupt);
-  }
-  if (target->word) munmap(target->word, page);
-  target->word = nullptr;
-  target->interrupt = -1;
-  target->id = 0;
 }
 
 bool bell_named(const char* name, BellKind* found) {
@@ -224,7 +151,7 @@ std::string bell_problem(BellKind kind, std::string* detail) {
       return "";
     case BellKind::futex: {
       *detail = "a service thread of its own sleeps on a word; to compare";
-      const int descriptor = make_page();
+      const int descriptor = make_bell_page();
       if (descriptor < 0) return std::string("a sealed page is refused: ") + strerror(errno);
       close(descriptor);
       return "";

@@ -1,10 +1,9 @@
 // How this rank is rung: what its kind of doorbell needs on the receiving side, from before peers hear of it until the rank is gone.
-// Also what a peer's says of itself, made into a target. Not responsible for ringing (doorbell) nor for waiting in event loops (waiting.cc).
+// Not responsible for how peers are rung (bell_targets.h), for ringing (doorbell) nor for waiting in event loops (waiting.cc).
 #pragma once
 
 #include <string>
 
-#include "../bootstrap/client.h"
 #include "../doorbell/doorbell.h"
 #include "../doorbell/handler.h"
 #include "../doorbell/uintr.h"
@@ -39,10 +38,6 @@ void close_bells(Rank*);
 bool interrupts_me(const Rank*);
 // The calling thread leaves the rank, which may live on: it is interrupted no more.
 void leave_bells(Rank*);
-
-// What a peer's segment and descriptors say. False: it is no doorbell that this version can ring. Owns what it maps until `forget`.
-bool target_of(const bootstrap::PeerDescriptors&, uint32_t kind, int32_t signal, BellTarget*);
-void forget_target(BellTarget*);
 
 inline constexpr BellKind every_bell[] = {BellKind::eventfd, BellKind::poll,  BellKind::futex,
                                           BellKind::signal,  BellKind::uintr, BellKind::uintr_simulated};

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "bell_targets.h"
 #include "lease.h"
 #include "placing.h"
 #include "rank.h"

@@ -15,6 +15,7 @@
 #include <new>
 
 #include "../doorbell/system_call.h"
+#include "bell_targets.h"
 #include "environment.h"
 #include "lease.h"
 #include "stages.h"

@@ -50,7 +50,7 @@ inline void rubbish() {
   const int before = open_descriptors();
   {
     Job job(2);
-    CHECK(job.start(0), "rank 0 says hello");
+    check(job.start(0), "rank 0 says hello");
     const char* address = job.address();
     const std::vector<char> large(65536, 'r');
     Message hello;
@@ -60,24 +60,24 @@ inline void rubbish() {
     other_version.version = wire_version + 1;
     other_kind.kind = static_cast<Kind>(4711);
     struct { Message message; char more = 0; } longer{hello};
-    CHECK(answer_to(address, "x", 1, 0) == Refusal::protocol, "one byte");
-    CHECK(answer_to(address, large.data(), large.size(), 4) == Refusal::protocol, "64 KiB of rubbish");
-    CHECK(answer_to(address, "", 0, 4) == Refusal::none, "empty packet with descriptors");
-    CHECK(answer_to(address, &hello, sizeof hello - 1, 4) == Refusal::protocol, "hello cut short");
-    CHECK(answer_to(address, &longer, sizeof longer, 4) == Refusal::protocol, "hello too long");
-    CHECK(answer_to(address, &other_kind, sizeof hello, 4) == Refusal::protocol, "unknown kind");
-    CHECK(answer_to(address, &other_version, sizeof hello, 4) == Refusal::wrong_version, "another version");
-    CHECK(answer_to(address, &other_version, 9, 0) == Refusal::wrong_version, "another version, another size");
+    check(answer_to(address, "x", 1, 0) == Refusal::protocol, "one byte");
+    check(answer_to(address, large.data(), large.size(), 4) == Refusal::protocol, "64 KiB of rubbish");
+    check(answer_to(address, "", 0, 4) == Refusal::none, "empty packet with descriptors");
+    check(answer_to(address, &hello, sizeof hello - 1, 4) == Refusal::protocol, "hello cut short");
+    check(answer_to(address, &longer, sizeof longer, 4) == Refusal::protocol, "hello too long");
+    check(answer_to(address, &other_kind, sizeof hello, 4) == Refusal::protocol, "unknown kind");
+    check(answer_to(address, &other_version, sizeof hello, 4) == Refusal::wrong_version, "another version");
+    check(answer_to(address, &other_version, 9, 0) == Refusal::wrong_version, "another version, another size");
     for (const int count : {0, 1, 2, 3, 5, 6, 20, 64})
-      CHECK(answer_to(address, &hello, sizeof hello, count) == Refusal::protocol, "hello with another number of descriptors");
+      check(answer_to(address, &hello, sizeof hello, count) == Refusal::protocol, "hello with another number of descriptors");
     std::vector<int> silent;  // more than the hub holds: the oldest go, nobody else suffers
     for (int i = 0; i < 300; ++i) silent.push_back(connect_raw(address));
-    CHECK(job.start(1), "rank 1 says hello beside 300 who say nothing");
+    check(job.start(1), "rank 1 says hello beside 300 who say nothing");
     for (const Process& member : job.members) member.tell(Order::join);
-    CHECK(job.all_hear(EventKind::joined, 0, {1}) && job.all_hear(EventKind::joined, 1, {0}), "job forms nevertheless");
+    check(job.all_hear(EventKind::joined, 0, {1}) && job.all_hear(EventKind::joined, 1, {0}), "job forms nevertheless");
     for (const int socket : silent) close(socket);
   }
-  CHECK(open_descriptors() == before, "hub kept nothing of it");
+  check(open_descriptors() == before, "hub kept nothing of it");
 }
 
 // A member that writes out of turn is lost to the others; one that writes while it waits hears why.
@@ -86,20 +86,20 @@ inline void out_of_turn() {
   const Resources own(0);
   Refusal refusal = Refusal::none;
   Client* client = client_open(job.address(), 0, 2, own.segment.descriptor, own.bell, own.escalation, own.bell, &refusal);
-  CHECK(client != nullptr && job.start(1), "both say hello");
+  check(client != nullptr && job.start(1), "both say hello");
   job.members[0].tell(Order::join);
-  CHECK(peer_is_right(next_event(client)) && next_event(client).kind == EventKind::joined, "both join");
-  CHECK(job.members[0].hears(EventKind::joined, 1), "the other too");
+  check(peer_is_right(next_event(client)) && next_event(client).kind == EventKind::joined, "both join");
+  check(job.members[0].hears(EventKind::joined, 1), "the other too");
   send(client_descriptor(client), "rubbish", 7, MSG_NOSIGNAL);
-  CHECK(job.members[0].hears(EventKind::peer_lost, 0), "rubbish after joining: lost");
-  CHECK(next_event(client).kind == EventKind::hub_gone && client_next(client).kind == EventKind::again, "and cut off");
+  check(job.members[0].hears(EventKind::peer_lost, 0), "rubbish after joining: lost");
+  check(next_event(client).kind == EventKind::hub_gone && client_next(client).kind == EventKind::again, "and cut off");
   client_close(client);
 
   Job waiting(2);
   client = client_open(waiting.address(), 0, 2, own.segment.descriptor, own.bell, own.escalation, own.bell, &refusal);
   send(client_descriptor(client), "rubbish", 7, MSG_NOSIGNAL);
   const Event event = next_event(client);
-  CHECK(event.kind == EventKind::refused && event.refusal == Refusal::protocol, "rubbish while waiting: refused");
+  check(event.kind == EventKind::refused && event.refusal == Refusal::protocol, "rubbish while waiting: refused");
   client_close(client);
 }
 
@@ -146,12 +146,12 @@ inline void rubbish_from_hub() {
     send_raw(socket, &each.message, each.length, own.bell, each.descriptors);
     close(socket);
     const Event event = next_event(client);
-    CHECK(event.kind == EventKind::refused && event.refusal == each.refusal, each.what);
-    CHECK(client_next(client).kind == EventKind::again, "  and nothing after it");
+    check(event.kind == EventKind::refused && event.refusal == each.refusal, each.what);
+    check(client_next(client).kind == EventKind::again, "  and nothing after it");
     client_close(client);
   }
   close(listener);
-  CHECK(open_descriptors() == before + 3, "no descriptor of theirs is left");
+  check(open_descriptors() == before + 3, "no descriptor of theirs is left");
 }
 
 }  // namespace test

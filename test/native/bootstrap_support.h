@@ -22,6 +22,7 @@
 #include "../../native/bootstrap/hub.h"
 #include "../../native/bootstrap/segment.h"
 #include "../../native/bootstrap/wire.h"
+#include "check.h"
 
 namespace test {
 
@@ -29,14 +30,6 @@ using namespace carillon::bootstrap;
 
 constexpr int patience_ms = 30'000;  // only a failing test waits that long
 constexpr size_t segment_bytes = 8192;
-
-inline int passed = 0, failed = 0;
-
-inline void check(bool holds, const char* what) {
-  ++(holds ? passed : failed);
-  printf("%s %s\n", holds ? "ok  " : "FAIL", what);
-}
-#define CHECK(condition, what) ::test::check((condition), what)
 
 inline int open_descriptors() {
   DIR* directory = opendir("/proc/self/fd");

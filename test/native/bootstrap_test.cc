@@ -25,7 +25,7 @@ static void joins(uint32_t size) {
   {
     Job job(size);
     snprintf(what, sizeof what, "%u joined and every peer is right", size);
-    CHECK(job.join_all(), what);
+    check(job.join_all(), what);
     bool clean = true;
     for (Process& member : job.members) {
       member.tell(Order::goodbye);
@@ -38,33 +38,33 @@ static void joins(uint32_t size) {
       clean = member.end() == 0 && clean;
     }
     snprintf(what, sizeof what, "%u closed without a descriptor left over", size);
-    CHECK(clean, what);
+    check(clean, what);
   }
-  CHECK(open_descriptors() == before, "hub closed every descriptor");
+  check(open_descriptors() == before, "hub closed every descriptor");
 }
 
 static void refusals() {
   Job job(2);
-  CHECK(refusal_at(job.address(), 0, 3) == Refusal::bad_rank, "size other than the hub's is refused");
-  CHECK(refusal_at(job.address(), 5, 6) == Refusal::bad_rank, "rank outside the hub's is refused");
-  CHECK(refusal_at(job.address(), 2, 2) == Refusal::bad_rank, "rank outside its own size is refused");
-  CHECK(job.start(0), "rank 0 says hello");
-  CHECK(refusal_at(job.address(), 0, 2) == Refusal::rank_taken, "second hello of a rank before the hand-out is refused");
-  CHECK(job.start(1), "rank 1 says hello");
+  check(refusal_at(job.address(), 0, 3) == Refusal::bad_rank, "size other than the hub's is refused");
+  check(refusal_at(job.address(), 5, 6) == Refusal::bad_rank, "rank outside the hub's is refused");
+  check(refusal_at(job.address(), 2, 2) == Refusal::bad_rank, "rank outside its own size is refused");
+  check(job.start(0), "rank 0 says hello");
+  check(refusal_at(job.address(), 0, 2) == Refusal::rank_taken, "second hello of a rank before the hand-out is refused");
+  check(job.start(1), "rank 1 says hello");
   for (const Process& member : job.members) member.tell(Order::join);
-  CHECK(job.all_hear(EventKind::joined, 0, {1}) && job.all_hear(EventKind::joined, 1, {0}), "job forms nevertheless");
-  CHECK(refusal_at(job.address(), 1, 2) == Refusal::rank_taken, "second hello of a joined rank is refused");
+  check(job.all_hear(EventKind::joined, 0, {1}) && job.all_hear(EventKind::joined, 1, {0}), "job forms nevertheless");
+  check(refusal_at(job.address(), 1, 2) == Refusal::rank_taken, "second hello of a joined rank is refused");
   job.members[0].tell(Order::goodbye);
-  CHECK(job.members[1].hears(EventKind::peer_left, 0), "rank 0 left");
-  CHECK(refusal_at(job.address(), 0, 2) == Refusal::rank_taken, "hello of a rank that left is refused");
+  check(job.members[1].hears(EventKind::peer_left, 0), "rank 0 left");
+  check(refusal_at(job.address(), 0, 2) == Refusal::rank_taken, "hello of a rank that left is refused");
   job.members[1].kill_hard();
   job.members[1].end();
-  CHECK(refusal_at(job.address(), 1, 2) == Refusal::rank_taken, "hello of a rank that died is refused");
-  CHECK(refusal_at("carillon-nobody", 0, 1) == Refusal::hub_gone, "no hub at the address");
-  CHECK(refusal_at("", 0, 1) == Refusal::hub_gone, "empty address");
-  CHECK(refusal_at(std::string(300, 'x').c_str(), 0, 1) == Refusal::hub_gone, "address too long");
+  check(refusal_at(job.address(), 1, 2) == Refusal::rank_taken, "hello of a rank that died is refused");
+  check(refusal_at("carillon-nobody", 0, 1) == Refusal::hub_gone, "no hub at the address");
+  check(refusal_at("", 0, 1) == Refusal::hub_gone, "empty address");
+  check(refusal_at(std::string(300, 'x').c_str(), 0, 1) == Refusal::hub_gone, "address too long");
   errno = 0;
-  CHECK(hub_open(0) == nullptr && errno == EINVAL && hub_open(max_ranks + 1) == nullptr, "size out of range");
+  check(hub_open(0) == nullptr && errno == EINVAL && hub_open(max_ranks + 1) == nullptr, "size out of range");
 }
 
 static void ended_before_joining() {
@@ -82,9 +82,9 @@ static void ended_before_joining() {
     Job job(4);
     for (uint32_t rank = 0; rank < 3; ++rank) job.start(rank), job.members[rank].tell(Order::join);
     hub_rank_ended(job.hub, 3, 7, 0);
-    CHECK(all_refused(job, 3, 7, 0), "rank reported ended before its hello: all who wait are refused, with its exit code");
-    CHECK(refusal_at(job.address(), 3, 4) == Refusal::rank_ended, "later hello gets the same refusal");
-    CHECK(refusal_at(job.address(), 0, 4) == Refusal::rank_ended, "of a rank that was refused too");
+    check(all_refused(job, 3, 7, 0), "rank reported ended before its hello: all who wait are refused, with its exit code");
+    check(refusal_at(job.address(), 3, 4) == Refusal::rank_ended, "later hello gets the same refusal");
+    check(refusal_at(job.address(), 0, 4) == Refusal::rank_ended, "of a rank that was refused too");
     hub_rank_ended(job.hub, 2, 1, 0);
     hub_rank_ended(job.hub, 4711, 1, 0);
   }
@@ -92,15 +92,15 @@ static void ended_before_joining() {
     Job job(3);
     for (uint32_t rank = 0; rank < 2; ++rank) job.start(rank), job.members[rank].tell(Order::join);
     job.members[0].kill_hard();
-    CHECK(all_refused(job, 0, 0, SIGKILL), "rank killed between hello and hand-out: refused, with the signal");
-    CHECK(refusal_at(job.address(), 2, 3) == Refusal::rank_ended, "later hello gets the same refusal");
+    check(all_refused(job, 0, 0, SIGKILL), "rank killed between hello and hand-out: refused, with the signal");
+    check(refusal_at(job.address(), 2, 3) == Refusal::rank_ended, "later hello gets the same refusal");
   }
   {
     Job job(3);
     for (uint32_t rank = 0; rank < 2; ++rank) job.start(rank);
     job.members[1].tell(Order::join);
     job.members[0].tell(Order::fork_and_die);
-    CHECK(all_refused(job, 0, 0, 0), "rank ended while its child holds the socket: refused, with exit code 0");
+    check(all_refused(job, 0, 0, 0), "rank ended while its child holds the socket: refused, with exit code 0");
   }
   {
     Job job(2);
@@ -116,7 +116,7 @@ static void ended_before_joining() {
     brief.hear();
     brief.end();
     hub_rank_ended(job.hub, 1, 0, SIGSEGV);
-    CHECK(all_refused(job, 1, 0, SIGSEGV), "rank refused and then reported ended: the others hear how");
+    check(all_refused(job, 1, 0, SIGSEGV), "rank refused and then reported ended: the others hear how");
   }
 }
 
@@ -124,46 +124,46 @@ static void departures() {
   const int before = open_descriptors();
   {
     Job job(5);
-    CHECK(job.join_all(), "5 joined");
+    check(job.join_all(), "5 joined");
     job.members[2].kill_hard();
-    CHECK(job.all_hear(EventKind::peer_lost, 2, {2}), "killed: everyone else hears peer_lost");
+    check(job.all_hear(EventKind::peer_lost, 2, {2}), "killed: everyone else hears peer_lost");
     job.members[2].end();
     hub_rank_ended(job.hub, 2, 0, SIGKILL);
     // Departures are told in order: a second peer_lost would come before this.
     job.members[4].tell(Order::goodbye);
-    CHECK(job.all_hear(EventKind::peer_left, 4, {2, 4}), "goodbye: everyone else hears peer_left, peer_lost came once");
+    check(job.all_hear(EventKind::peer_left, 4, {2, 4}), "goodbye: everyone else hears peer_left, peer_lost came once");
     job.members[4].tell(Order::leave);
     job.members[4].hear();
     job.members[4].end();
     job.members[0].tell(Order::fork_and_die);
-    CHECK(job.all_hear(EventKind::peer_lost, 0, {0, 2, 4}), "dead while its child holds the socket: peer_lost; peer_left came once");
+    check(job.all_hear(EventKind::peer_lost, 0, {0, 2, 4}), "dead while its child holds the socket: peer_lost; peer_left came once");
     // Hub: listener, epoll, wake, and for each of the two living a socket and a pidfd; ours: five control sockets less two.
-    CHECK(open_descriptors() == before + 3 + 2 * 2 + 3, "hub keeps a socket and a pidfd of the living, nothing of the dead");
+    check(open_descriptors() == before + 3 + 2 * 2 + 3, "hub keeps a socket and a pidfd of the living, nothing of the dead");
     job.members[1].tell(Order::leave);
-    CHECK(job.members[3].hears(EventKind::peer_lost, 1), "hung up without goodbye: peer_lost");
+    check(job.members[3].hears(EventKind::peer_lost, 1), "hung up without goodbye: peer_lost");
     hub_close(job.hub);
     job.hub = nullptr;
-    CHECK(job.members[3].hears(EventKind::hub_gone, 0), "hub closed: hub_gone");
+    check(job.members[3].hears(EventKind::hub_gone, 0), "hub closed: hub_gone");
   }
-  CHECK(open_descriptors() == before, "hub closed every descriptor");
+  check(open_descriptors() == before, "hub closed every descriptor");
 }
 
 // One that does not read costs nobody else anything, and gets everything in order when it does.
 static void slow_member() {
   Job job(24);
-  CHECK(job.start_all(), "24 say hello");
+  check(job.start_all(), "24 say hello");
   for (uint32_t rank = 0; rank < 24; ++rank)
     if (rank != 5) job.members[rank].tell(Order::join);
   bool joined = true;
   for (uint32_t rank = 0; rank < 24; ++rank)
     if (rank != 5) joined = job.members[rank].hears(EventKind::joined, rank) && joined;
-  CHECK(joined, "all join but the one that does not read");
+  check(joined, "all join but the one that does not read");
   job.members[7].kill_hard();
-  CHECK(job.all_hear(EventKind::peer_lost, 7, {5, 7}), "and hear of a death");
+  check(job.all_hear(EventKind::peer_lost, 7, {5, 7}), "and hear of a death");
   job.members[5].tell(Order::join);
   const Report news = job.members[5].hear();
-  CHECK(news.kind == EventKind::joined && news.right == 23, "it joins when it reads, the dead peer's descriptors included");
-  CHECK(job.members[5].hears(EventKind::peer_lost, 7), "and hears of the death after that");
+  check(news.kind == EventKind::joined && news.right == 23, "it joins when it reads, the dead peer's descriptors included");
+  check(job.members[5].hears(EventKind::peer_lost, 7), "and hears of the death after that");
 }
 
 static void hub_dies() {
@@ -180,13 +180,13 @@ static void hub_dies() {
   const Resources own(0);
   Refusal refusal;
   Client* client = client_open(address, 0, 1, own.segment.descriptor, own.bell, own.escalation, own.bell, &refusal);
-  CHECK(client != nullptr && next_event(client).kind == EventKind::joined, "a world of one joins at once");
+  check(client != nullptr && next_event(client).kind == EventKind::joined, "a world of one joins at once");
   launcher.kill_hard();
   launcher.end();
-  CHECK(next_event(client).kind == EventKind::hub_gone, "launcher killed: hub_gone");
+  check(next_event(client).kind == EventKind::hub_gone, "launcher killed: hub_gone");
   client_goodbye(client);
   client_close(client);
-  CHECK(refusal_at(address, 0, 1) == Refusal::hub_gone, "and nobody can join any more");
+  check(refusal_at(address, 0, 1) == Refusal::hub_gone, "and nobody can join any more");
 }
 
 static void users() {
@@ -199,7 +199,7 @@ static void users() {
     report(control, news);
   });
   // The hub refuses the stranger; which of the two notices first is left open: both say the same.
-  CHECK(stranger.hear().refusal == Refusal::not_our_user, "another user's hub and another user's rank are refused");
+  check(stranger.hear().refusal == Refusal::not_our_user, "another user's hub and another user's rank are refused");
   stranger.end();
   Process raw = Process::start([&](int control) {
     Report news;
@@ -207,9 +207,9 @@ static void users() {
     report(control, news);
   });
   const Refusal said = raw.hear().refusal;
-  CHECK(said == Refusal::not_our_user || said == Refusal::none, "the hub does not listen to another user");
+  check(said == Refusal::not_our_user || said == Refusal::none, "the hub does not listen to another user");
   raw.end();
-  CHECK(job.join_all(), "and its own rank joins");
+  check(job.join_all(), "and its own rank joins");
 }
 
 // A hub process with few descriptors says so at once, or takes the rank later.
@@ -220,14 +220,14 @@ static void few_descriptors() {
   small.rlim_cur = 100;
   setrlimit(RLIMIT_NOFILE, &small);
   errno = 0;
-  CHECK(hub_open(64) == nullptr && errno == EMFILE, "a hub that could not hold its ranks is not opened");
+  check(hub_open(64) == nullptr && errno == EMFILE, "a hub that could not hold its ranks is not opened");
   {
     Job job(2);
     const Resources own(0);
     Refusal refusal;
     std::vector<int> used;
     Client* client = client_open(job.address(), 0, 2, own.segment.descriptor, own.bell, own.escalation, own.bell, &refusal);
-    CHECK(refusal_at(job.address(), 0, 2) == Refusal::rank_taken, "rank 0 is taken");
+    check(refusal_at(job.address(), 0, 2) == Refusal::rank_taken, "rank 0 is taken");
     for (int copy; (copy = fcntl(0, F_DUPFD_CLOEXEC, 0)) >= 0;) used.push_back(copy);
     for (int i = 0; i < 3 && !used.empty(); ++i) close(used.back()), used.pop_back();
     Refusal second;
@@ -243,7 +243,7 @@ static void few_descriptors() {
     } else {
       told = second == Refusal::no_resources;
     }
-    CHECK(told, "out of descriptors: joined later or refused as such");
+    check(told, "out of descriptors: joined later or refused as such");
     if (client != nullptr) client_close(client);
   }
   setrlimit(RLIMIT_NOFILE, &limit);
@@ -267,6 +267,5 @@ int main(int argc, char** argv) {
   hub_dies();
   users();
   few_descriptors();
-  printf("%d passed, %d failed\n", passed, failed);
-  return failed == 0 ? 0 : 1;
+  return finish();
 }

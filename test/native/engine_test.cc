@@ -11,12 +11,6 @@
 
 using namespace carillon;
 
-static int passed = 0, failed = 0;
-void check(bool holds, const char* what) {
-  ++(holds ? passed : failed);
-  printf("%s %s\n", holds ? "ok  " : "FAIL", what);
-}
-
 static uint64_t state = 88172645463325252ull;
 uint32_t below(uint32_t n) {
   state ^= state << 13;
@@ -278,6 +272,5 @@ int main(int count, char** arguments) {
     test_interrupts();
   }
   guard();
-  printf("%d passed, %d failed\n", passed, failed);
-  return failed ? 1 : 0;
+  return finish();
 }

@@ -1,12 +1,12 @@
-// What the engine's tests share: counting checks, numbers that look random, and memory for a matcher.
+// What the engine's tests share: numbers that look random, and memory for a matcher.
 #pragma once
 
 #include <cstdint>
 #include <cstdlib>
 
 #include "../../native/core/match.h"
+#include "check.h"
 
-void check(bool holds, const char* what);
 uint32_t below(uint32_t n);
 
 // Zeroed memory for a matcher's bins, for as long as it stands.

@@ -14,15 +14,10 @@
 #include <dirent.h>
 
 #include "../../native/leases/leases.h"
+#include "check.h"
 
 using namespace carillon;
 using namespace carillon::leases;
-
-static int passed = 0, failed = 0;
-static void check(bool holds, const char* what) {
-  ++(holds ? passed : failed);
-  printf("%s %s\n", holds ? "ok  " : "FAIL", what);
-}
 
 static int open_descriptors() {
   int count = 0;
@@ -297,6 +292,5 @@ int main(int count, char** arguments) {
     ends();
   }
   threads();
-  printf("%d passed, %d failed\n", passed, failed);
-  return failed ? 1 : 0;
+  return finish();
 }

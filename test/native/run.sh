@@ -56,7 +56,9 @@ tsan="$common -O1 -fsanitize=thread"
   echo "$CXX $asan -DCARILLON_SIM test/fuzz/replay.cc test/fuzz/peer_fuzz.cc test/fuzz/side.cc native/engine_unit.cc -o $folder/replay_peer"
   echo "$CXX $asan test/fuzz/replay.cc test/fuzz/handshake_fuzz.cc native/bootstrap/client.cc native/bootstrap/segment.cc -o $folder/replay_handshake"
   echo "$CXX $common -O1 -fsanitize=address,undefined -fno-sanitize-recover=all test/native/bootstrap_test.cc native/bootstrap/*.cc -o $folder/bootstrap_test"
-  echo "$CXX $asan test/native/uintr_test.cc native/engine_unit.cc native/doorbell/install.cc native/doorbell/uintr_probe.cc -o $folder/uintr_test"
+  for test in uintr_table_test uintr_twin_test; do
+    echo "$CXX $asan test/native/$test.cc native/engine_unit.cc native/doorbell/install.cc native/doorbell/uintr_probe.cc -o $folder/$test"
+  done
   echo "$CXX $asan test/native/leases_test.cc native/leases/*.cc native/bootstrap/segment.cc -o $folder/leases_test"
   echo "$CXX $tsan test/native/leases_test.cc native/leases/*.cc native/bootstrap/segment.cc -o $folder/leases_tsan"
 } | xargs -P "$(nproc)" -I{} sh -c '{}' >"$folder/build.log" 2>&1
@@ -72,7 +74,8 @@ run engine_test "$folder/engine_test"
 run handler_test "$folder/handler_test" 4
 run bootstrap_test "$folder/bootstrap_test"
 run leases_test "$folder/leases_test"
-run uintr_test "$folder/uintr_test"
+run uintr_table_test "$folder/uintr_table_test"
+run uintr_twin_test "$folder/uintr_twin_test"
 TSAN_OPTIONS=halt_on_error=1 run engine_tsan "$folder/engine_tsan" threads
 run kill_test "$folder/kill_test" --kills "${CARILLON_KILLS:-500}"
 TSAN_OPTIONS=halt_on_error=1 run leases_tsan "$folder/leases_tsan" threads
