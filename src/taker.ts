@@ -288,6 +288,7 @@ export class Taker {
   #catchUp(): void {
     const behind = Atomics.load(this.#words, Ring.behind);
     if (behind === Behind.room) {
+      this.#publish(); // else there may be no room yet, and native code would have this asked again for ever
       this.#thread.resume();
     } else if (behind === Behind.alone) {
       // While it is behind nothing goes into the ring; what got there just before comes first.

@@ -1,6 +1,6 @@
 // Standing takers, what streams are made of: order, the law of one taker, back-pressure, and the end.
 import { describe, test } from "vitest";
-import { plays, ranks } from "./support/ranks.js";
+import { plays, ranks, shares } from "./support/ranks.js";
 
 const PROGRAM = "takers.mjs";
 
@@ -9,19 +9,19 @@ test.each([
   [2, 1 << 16],
   [3, 4096],
 ])("every message of every size comes once, whole and in order (seed %i, ring of %i bytes)", (seed, capacity) =>
-  plays(2, PROGRAM, "all", String(seed), String(capacity)),
+  shares(2, PROGRAM, ["all", String(seed), String(capacity)]),
 );
 
-test("receives and probes come first, then takers in the order they began", () => plays(2, PROGRAM, "line"));
+test("receives and probes come first, then takers in the order they began", () => shares(2, PROGRAM, ["line"]));
 
-test("a taker that nobody reads holds back its own messages, and no others", () => plays(2, PROGRAM, "paused"));
+test("a taker that nobody reads holds back its own messages, and no others", () => shares(2, PROGRAM, ["paused"]));
 
-test("what it has not taken when it stops is received, in order", () => plays(2, PROGRAM, "stops"));
+test("what it has not taken when it stops is received, in order", () => shares(2, PROGRAM, ["stops"]));
 
 test("in a part of the world, credit comes back for what is eager and for what is offered", () =>
-  plays(2, PROGRAM, "part"));
+  shares(2, PROGRAM, ["part"]));
 
-test.each([1, 2])("messages to oneself, %i ranks", (size) => plays(size, PROGRAM, "oneself"));
+test.each([1, 2])("messages to oneself, %i ranks", (size) => shares(size, PROGRAM, ["oneself"]));
 
 describe("nothing more can come", () => {
   test("its source has left: what it sent comes first", () => plays(2, PROGRAM, "ends", "leaves"));
