@@ -8,6 +8,7 @@ import { leases } from "./lease.js";
 import { matchDepth } from "./match-depth.js";
 import { overlaps } from "./overlap.js";
 import { messageRate, oneWay, roundTrip } from "./passing.js";
+import { queueWake } from "./queue-wake.js";
 import { reaction } from "./reaction.js";
 import { scale } from "./scale.js";
 
@@ -129,6 +130,7 @@ export function rows(folder: string): Row[] {
     ...overlaps([peer.adaptive, peer.socket, peer.zeromq, peer.mpich, peer.openMpi]),
     ...at((placement) => reaction("timer", placement)),
     ...at((placement) => reaction("socket", placement)),
+    queueWake(),
     ...matchDepth,
     idle,
     ...doorbells({ echo: peer.eventfd, reaction: [peer.reactionEventfd, peer.reactionSignal] }),

@@ -1,12 +1,14 @@
 // What must be shown of single messages: how soon they are there, and what waiting for them costs.
 import { tickNs } from "../harness/cpu.js";
-import { milliseconds } from "../harness/format.js";
+import { milliseconds, ratio, significant } from "../harness/format.js";
 import type { Answers, Target } from "../harness/verdict.js";
-import { ADAPTIVE, BLOCK, faster, within } from "./judges.js";
+import { wakePeer } from "../rows/queue-wake.js";
+import { ADAPTIVE, BLOCK, faster, MEDIAN, within } from "./judges.js";
 
 /** Two medians this close are the same. */
 const NOISE = 0.05;
 const REACTION_NS = 20e6;
+const HOPS = 3;
 
 /** Every single send, in every placement that could be measured. */
 function reacts(where: "timer" | "socket"): Target {
@@ -60,6 +62,19 @@ export const latency: readonly Target[] = [
     "c-eventfd",
     1.3,
   ),
+  {
+    id: "queue-wake",
+    target: `A message to a thread blocked in take(): ≤ ${HOPS}× (Atomics hop + bell)`,
+    judge(answers) {
+      const [row = ""] = answers.asked("queue-wake/");
+      const [take, bell, hop] = (["idle", "bell", "hop"] as const).map((way) =>
+        answers.value(row, wakePeer(way), MEDIAN),
+      );
+      const times = (take as number) / ((bell as number) + (hop as number));
+      const [t, b, h] = [take, bell, hop].map((ns) => significant((ns as number) / 1e3));
+      return { measured: `${ratio(times)} (${t} µs; bell ${b}, hop ${h})`, met: times <= HOPS };
+    },
+  },
   reacts("timer"),
   reacts("socket"),
   {
