@@ -6,11 +6,12 @@
 //
 //     carillon run -n 4 dist/examples/hillslope/main.js --steps 2000
 import { World } from "carillon";
+import { runExample, UsageError } from "../common/command-line.js";
+import { showProgress } from "../common/progress.js";
 import { DIFFUSIVITY, diffuse, stableStep } from "./diffusion.js";
 import { clock, ExchangeTimes, HaloExchange } from "./halo.js";
-import { type Options, parseOptions, UsageError } from "./options.js";
+import { type Options, parseOptions } from "./options.js";
 import { writePicture } from "./picture.js";
-import { showProgress } from "./progress.js";
 import { formatReport, type RankReport, type Run } from "./report.js";
 import { firstDifference, simulateAlone } from "./serial.js";
 import { Slab, share } from "./slab.js";
@@ -28,23 +29,13 @@ const terrain = await readTerrain(new URL("../../../examples/data/volcano.json",
 
 // Every rank runs this same program. Leaving this module's scope closes the world, which waits until all is sent.
 await using world = await World.join();
-try {
-  const options = parseOptions(process.argv.slice(2));
-  if (options.size.height < world.size) {
-    throw new UsageError(`${world.size} ranks need at least as many rows, and --size gives ${options.size.height}`);
-  }
-  await simulate(options);
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error;
-  // All ranks were started with the same arguments: one of them tells.
-  if (world.rank === 0) {
-    console.error(`hillslope: ${error.message}`);
-    process.exitCode = 2;
-  }
-}
+await runExample("hillslope", world, () => simulate(parseOptions(process.argv.slice(2))));
 
 async function simulate(options: Options): Promise<void> {
   const { rank, size } = world;
+  if (options.size.height < size) {
+    throw new UsageError(`${size} ranks need at least as many rows, and --size gives ${options.size.height}`);
+  }
   const { first, rows } = share(options.size.height, rank, size);
   const slab = new Slab(options.size.width, rows);
   slab.fill(refine(terrain, options.size, first, rows));
@@ -53,7 +44,7 @@ async function simulate(options: Options): Promise<void> {
 
   const overlapped = new ExchangeTimes();
   const unhidden = new ExchangeTimes();
-  const progress = rank === 0 ? showProgress("diffusion", options.steps) : undefined;
+  const progress = rank === 0 ? showProgress("diffusion", "step", options.steps) : undefined;
   const begin = clock();
   for (let done = 1; done <= options.steps; done++) {
     const overlaps = done % UNHIDDEN !== 0;
@@ -115,7 +106,7 @@ async function finish(options: Options, years: number, slab: Slab, own: RankRepo
 /** Computes the same alone, and says how long that took and whether it gave the same bits. */
 function check(options: Options, before: Float64Array, after: Float64Array): { elapsed: number; identical: boolean } {
   const step = stableStep(spacing(terrain, options.size));
-  const progress = showProgress("the same, serially", options.steps);
+  const progress = showProgress("the same, serially", "step", options.steps);
   const begin = clock();
   const alone = simulateAlone(before, options.size, step, options.steps, (done) => progress.update(done));
   const elapsed = clock() - begin;

@@ -9,8 +9,9 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { PNG } from "pngjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { HelpWanted, UsageError } from "../../examples/common/command-line.js";
 import { diffuse, stableStep } from "../../examples/hillslope/diffusion.js";
-import { parseOptions, UsageError } from "../../examples/hillslope/options.js";
+import { parseOptions } from "../../examples/hillslope/options.js";
 import { pictureSize } from "../../examples/hillslope/picture.js";
 import { hidden } from "../../examples/hillslope/report.js";
 import { firstDifference, simulateAlone } from "../../examples/hillslope/serial.js";
@@ -145,16 +146,19 @@ describe("what hides", () => {
 
 describe("options", () => {
   it.each([
-    ["--size", "100"],
-    ["--size", "1x100"],
-    ["--size", "99999x99999"],
-    ["--steps", "0"],
-    ["--steps", "many"],
-    ["--speed", "9"],
-    ["--out", join("no", "such", "folder", "a.png")],
-    ["--out", tmpdir()],
-  ])("refuses %s %s in clear words", (...args) => {
-    expect(() => parseOptions(args)).toThrow(UsageError);
+    "--size 100",
+    "--size 1x100",
+    "--size 99999x99999",
+    "--steps 0",
+    "--steps many",
+    "--steps 5 --steps 6",
+    "--steps",
+    "--speed 9",
+    "rows",
+    `--out ${join("no", "such", "folder", "a.png")}`,
+    `--out ${tmpdir()}`,
+  ])("refuses %s in clear words", (words) => {
+    expect(() => parseOptions(words.split(" "))).toThrow(UsageError);
   });
 
   it("computes at least 1,400 × 1,000 points unless told otherwise", () => {
@@ -163,6 +167,7 @@ describe("options", () => {
     expect(size.height).toBeGreaterThanOrEqual(1000);
     expect(check).toBe(true);
     expect(parseOptions(["--no-check"]).check).toBe(false);
+    expect(() => parseOptions(["--help"])).toThrow(HelpWanted);
   });
 });
 
@@ -219,12 +224,16 @@ describe("the program", { timeout: 120_000 }, () => {
     expect(stdout).toMatch(/check +not made/);
   });
 
-  it("refuses more ranks than rows, once and in one line", async () => {
+  it("refuses more ranks than rows, and helps, once and not from every rank", async () => {
     const { stdout, stderr, code } = await run(3, "--size", "40x2", "--out", "never.png");
     expect(code).toBe(2);
     expect(stderr.match(/3 ranks need at least as many rows/g)).toHaveLength(1);
     expect(stderr).not.toMatch(/\n\s+at /);
     expect(stdout).toBe("");
     expect(existsSync(join(folder, "never.png"))).toBe(false);
+
+    const help = await run(3, "--help");
+    expect(help).toMatchObject({ code: 0, stderr: "" });
+    expect(help.stdout.match(/--size <WxH>/g)).toHaveLength(1);
   });
 });

@@ -6,13 +6,14 @@ export interface Progress {
   stop(): void;
 }
 
-export function showProgress(label: string, total: number): Progress {
-  return process.stderr.isTTY ? bar(label, total) : lines(label, total);
+/** @param unit what is counted: "step" shows as "step 3 of 10" */
+export function showProgress(label: string, unit: string, total: number): Progress {
+  return process.stderr.isTTY ? bar(label, unit, total) : lines(label, unit, total);
 }
 
-function bar(label: string, total: number): Progress {
+function bar(label: string, unit: string, total: number): Progress {
   const bar = new cliProgress.SingleBar({
-    format: `${label} {bar} {percentage} %  step {value} of {total}, {eta_formatted} to go`,
+    format: `${label} {bar} {percentage} %  ${unit} {value} of {total}, {eta_formatted} to go`,
     barCompleteChar: "━",
     barIncompleteChar: "─",
     barsize: 30,
@@ -24,14 +25,14 @@ function bar(label: string, total: number): Progress {
   return { update: (done) => bar.update(done), stop: () => bar.stop() };
 }
 
-function lines(label: string, total: number): Progress {
+function lines(label: string, unit: string, total: number): Progress {
   let quarter = 0;
   return {
     update(done) {
       const reached = Math.floor((4 * done) / total);
       if (reached === quarter) return;
       quarter = reached;
-      process.stderr.write(`${label} ${25 * quarter} %  step ${done} of ${total}\n`);
+      process.stderr.write(`${label} ${25 * quarter} %  ${unit} ${done} of ${total}\n`);
     },
     stop() {},
   };
