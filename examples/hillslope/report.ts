@@ -1,5 +1,6 @@
 // The report: what was computed, what was sent and what that cost, in words for a terminal. Measures nothing itself.
 import { availableParallelism } from "node:os";
+import { count, rows, seconds, several } from "../common/report.js";
 import type { ExchangeTime, Times } from "./halo.js";
 import type { Size } from "./terrain.js";
 
@@ -43,7 +44,7 @@ export function formatReport(run: Run): string {
     ...rows("steps", `${count(run.steps)} of ${run.years.toFixed(2)} years: ${count(run.steps * run.years)} years`),
     ...rows(
       "ranks",
-      `${ranks.length} on ${cores} core${cores === 1 ? "" : "s"}`,
+      `${ranks.length} on ${several(cores, "core")}`,
       ...(ranks.length > cores ? ["oversubscribed: ranks take turns, and times include waiting for a turn"] : []),
     ),
     ...rows("elapsed", seconds(elapsed) + compared(elapsed, run.serial)),
@@ -122,10 +123,6 @@ function verdict(serial: Run["serial"]): string {
   return serial.identical ? "identical to a serial run, bit for bit" : "DIFFERENT from a serial run";
 }
 
-function rows(label: string, ...lines: string[]): string[] {
-  return lines.map((line, i) => `  ${(i === 0 ? label : "").padEnd(12)} ${line}`);
-}
-
 function median(values: readonly number[]): number {
   if (values.length === 0) return Number.NaN;
   const sorted = Float64Array.from(values).sort();
@@ -133,8 +130,6 @@ function median(values: readonly number[]): number {
 }
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
-const count = (value: number) => Math.round(value).toLocaleString("en-US");
-const seconds = (milliseconds: number) => `${(milliseconds / 1e3).toFixed(2)} s`;
 const percent = (share: number) => `${Math.round(100 * share)} %`;
 const time = (milliseconds: number) =>
   milliseconds < 1 ? `${(milliseconds * 1e3).toFixed(0)} µs` : `${milliseconds.toFixed(2)} ms`;
