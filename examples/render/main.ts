@@ -104,7 +104,10 @@ async function finish(options: Options, tiles: readonly Tile[], { points, shares
       ...rows("shares", shares.map((share, rank) => `rank ${rank}: ${share}`).join(", ")),
       ...rows("elapsed", `${seconds(elapsed)}, ${count((width * height) / (elapsed / 1e3))} points a second`),
       ...rows("check", verdict(checked.length, different)),
-      ...rows("checksum", `${createHash("sha256").update(points).digest("hex").slice(0, 16)}, for any number of ranks`),
+      ...rows(
+        "checksum",
+        `${createHash("sha256").update(points).digest("hex").slice(0, 16)}, the same for any number of ranks`,
+      ),
       "",
     ].join("\n"),
   );
