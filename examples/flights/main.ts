@@ -16,7 +16,7 @@ import { airportsOf, readFlights } from "./table.js";
 // Seen from the built file, dist/examples/flights/main.js.
 const TABLE = new URL("../../../examples/data/flights.csv", import.meta.url);
 
-// What reaches a rank before it is asked for has a MiB at most: then rank 0 waits, and no table is too long.
+// At most a MiB of rows waits at a rank that is behind; then rank 0 waits, so that no table is too long.
 await using world = await World.join({ maxUnexpectedBytes: 2 ** 20 });
 await runExample("flights", world, async () => {
   const options = parseOptions(process.argv.slice(2));
