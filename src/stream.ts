@@ -1,10 +1,10 @@
 // MessageStream: the messages of a standing taker as an RxJS Observable, an async iterable and a Readable.
 // Responsible for how each of them asks for messages, ends, and stops; not for what a taker takes and gives back (taker.ts).
 import { Readable } from "node:stream";
-import type { Observable, Subscriber } from "rxjs";
+import type { Subscriber } from "rxjs";
 import { CarillonError } from "./errors.js";
 import type { Message } from "./message.js";
-import { rxjs } from "./rxjs.js";
+import { DONE, type ObservableIterable, observableIterable, onAbort, type Waiting } from "./observable-iterable.js";
 import { type Taker, type TakerOptions, TURN } from "./taker.js";
 
 /**
@@ -16,7 +16,7 @@ import { type Taker, type TakerOptions, TURN } from "./taker.js";
  * ERR_CARILLON_CLOSED if it is begun in a closed world. Whoever stops (`unsubscribe`, `break`, `destroy`, the signal) gives back what
  * was taken for him and not delivered: it returns to its place in line.
  */
-export interface MessageStream<T = unknown> extends Observable<Message<T>>, AsyncIterable<Message<T>> {
+export interface MessageStream<T = unknown> extends ObservableIterable<Message<T>> {
   /** Takes when asked for a message; a consumer that is behind holds its senders back. `break` stops it. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message<T>>;
   /** In object mode, with at most one message in its buffer: as with iteration, a consumer that is behind holds its senders back. */
@@ -33,12 +33,6 @@ function endedWell(reason: unknown): boolean {
   return code === "ERR_CARILLON_PEER_CLOSED" || code === "ERR_CARILLON_CLOSED";
 }
 
-/** Calls `stop` when the signal is aborted, unless what this returns has been called. */
-function onAbort(signal: AbortSignal | undefined, stop: () => void): () => void {
-  signal?.addEventListener("abort", stop, { once: true });
-  return () => signal?.removeEventListener("abort", stop);
-}
-
 function subscribe<T>(begin: Begin, signal: AbortSignal | undefined, subscriber: Subscriber<Message<T>>): () => void {
   signal?.throwIfAborted();
   const taker = begin({
@@ -51,13 +45,6 @@ function subscribe<T>(begin: Begin, signal: AbortSignal | undefined, subscriber:
     void taker.stop();
   };
 }
-
-interface Waiting<T> {
-  resolve(result: IteratorResult<T, undefined>): void;
-  reject(reason: unknown): void;
-}
-
-const DONE = { value: undefined, done: true } as const;
 
 class MessageIterator<T> implements AsyncIterableIterator<Message<T>> {
   readonly #begin: Begin;
@@ -219,20 +206,19 @@ class MessageReadable extends Readable {
 type StreamClass = new <T>(begin: Begin, signal: AbortSignal | undefined) => MessageStream<T>;
 let streamClass: StreamClass | undefined;
 
-/** The class is made when the first stream is: its base class comes from RxJS. */
+/** The class is made when the first stream is. */
 function makeClass(): StreamClass {
-  return class MessageStream<T> extends rxjs().Observable<Message<T>> {
+  return class MessageStream<T> extends observableIterable()<Message<T>> {
     readonly #begin: Begin;
     readonly #signal: AbortSignal | undefined;
 
     constructor(begin: Begin, signal: AbortSignal | undefined) {
-      super((subscriber) => subscribe(begin, signal, subscriber));
+      super(
+        (subscriber) => subscribe(begin, signal, subscriber),
+        () => new MessageIterator<T>(begin, signal),
+      );
       this.#begin = begin;
       this.#signal = signal;
-    }
-
-    [Symbol.asyncIterator](): AsyncIterableIterator<Message<T>> {
-      return new MessageIterator<T>(this.#begin, this.#signal);
     }
 
     toReadable(): Readable {
@@ -244,4 +230,9 @@ function makeClass(): StreamClass {
 export function messageStream<T>(begin: Begin, signal: AbortSignal | undefined): MessageStream<T> {
   streamClass ??= makeClass();
   return new streamClass<T>(begin, signal);
+}
+
+/** Whether it can be stopped while it is waited for, and then gives back what it has taken. */
+export function isMessageStream(value: object): boolean {
+  return streamClass !== undefined && value instanceof streamClass;
 }

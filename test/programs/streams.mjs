@@ -435,7 +435,7 @@ if (isMain)
       const stream = world.messages();
       assert.ok(stream instanceof Observable);
       assert.ok(stream.pipe(map(String)) instanceof Observable);
-      assert.equal(Object.getPrototypeOf(Object.getPrototypeOf(stream)), Observable.prototype);
+      assert.equal(Object.getPrototypeOf(Object.getPrototypeOf(Object.getPrototypeOf(stream))), Observable.prototype);
       assert.ok(stream.toReadable() instanceof Readable);
       assert.ok(world.recv({ tag: 1 }).unref().toObservable() instanceof Observable);
     },
