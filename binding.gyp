@@ -29,6 +29,7 @@
         "native/binding/bell_page.cc",
         "native/binding/bell_targets.cc",
         "native/binding/bells.cc",
+        "native/binding/consignments.cc",
         "native/binding/environment.cc",
         "native/binding/handover.cc",
         "native/binding/hub_object.cc",

@@ -36,7 +36,9 @@ await build({
     codeSplitting: {
       // The pool needs `script` without the rest of the launcher.
       groups: [
-        { name: "core", test: /\/src\/(?!cli\/|launcher\/|selftest\/|pool\.ts)/ },
+        { name: "core", test: /\/src\/(?!cli\/|launcher\/|selftest\/|pool[./])/ },
+        // The threads of a pool need `find` without the rest of the core.
+        { name: "find", test: /\/src\/pool\/find\.ts/ },
         { name: "script", test: /\/src\/launcher\/script\.ts/ },
         { name: "job", test: /\/src\/launcher\// },
       ],

@@ -1,10 +1,12 @@
 // A lease: memory of this rank that its peers can map, so that sending it costs the same at any size.
-// Responsible for whose it is: the program's until it is sent or released, detached from then on. Not responsible for the
+// Responsible for whose it is: the program's until it is sent, handed to another thread or released, detached from then on. Not responsible for the
 // memory itself (native/leases) nor for sending (communicator.ts).
 import { inspect } from "node:util";
 import { CarillonError } from "./errors.js";
+import { type Departure, HAND_OVER, type Hold, type LeaseOnItsWay } from "./handing.js";
 import { native } from "./native.js";
-import { bytesPerElement } from "./value/kinds.js";
+import { checkView } from "./value/check.js";
+import { bytesPerElement, kindOf, makeView } from "./value/kinds.js";
 
 /** A typed array's constructor, or DataView. */
 export interface LeaseType<T extends ArrayBufferView> {
@@ -22,15 +24,15 @@ export function isLeased(buffer: ArrayBufferLike): boolean {
 }
 
 export class Lease<T extends ArrayBufferView = Uint8Array<ArrayBuffer>> {
-  readonly #data: T;
-  #gone: "sent" | "released" | undefined;
+  #data: T;
+  #gone: "sent" | "handed over" | "released" | undefined;
 
   /** @internal Leases come from `world.allocate`. */
   constructor(data: T) {
     this.#data = data;
   }
 
-  /** The memory. Detached, with no elements, once the lease was sent or released. */
+  /** The memory. Detached, with no elements, once the lease was sent, handed over or released. */
   get data(): T {
     return this.#data;
   }
@@ -40,19 +42,19 @@ export class Lease<T extends ArrayBufferView = Uint8Array<ArrayBuffer>> {
     return this.#data.buffer as ArrayBuffer;
   }
 
-  /** Its size; 0 once the lease was sent or released. */
+  /** Its size; 0 once the lease was sent, handed over or released. */
   get byteLength(): number {
     return this.#gone ? 0 : this.#data.byteLength;
   }
 
-  /** Whether it was sent or released: there is nothing to use any more. */
+  /** Whether it was sent, handed over or released: there is nothing to use any more. */
   get released(): boolean {
     return this.#gone !== undefined;
   }
 
   /**
    * Gives the memory back and detaches `data`. Requests that still use the memory keep it until they settle. Does nothing when
-   * the lease was sent or released before. A lease that is forgotten is released when it is collected.
+   * the lease was sent, handed over or released before. A lease that is forgotten is released when it is collected.
    */
   release(): void {
     if (this.#gone) return;
@@ -76,6 +78,33 @@ export class Lease<T extends ArrayBufferView = Uint8Array<ArrayBuffer>> {
   /** @internal Native code has detached it. */
   sent(): void {
     this.#gone = "sent";
+  }
+
+  /** @internal To another thread: a task of a ComputePool, or its result. */
+  [HAND_OVER](): Departure<LeaseOnItsWay> {
+    const data = this.memory();
+    checkView(data, "the lease");
+    if (native().isLeaseInUse(data)) {
+      throw new CarillonError("ERR_CARILLON_LEASE_IN_USE", "requests still read or write the lease's memory");
+    }
+    const { byteLength } = data;
+    const kind = kindOf(data);
+    return {
+      leave: (hold) => {
+        // Without bytes there is no memory.
+        const ticket = byteLength === 0 ? undefined : hold.consign(data);
+        if (byteLength > 0 && ticket === undefined) {
+          throw new CarillonError("ERR_CARILLON_LEASE_RELEASED", "the lease's memory is no longer this thread's");
+        }
+        this.#gone = "handed over";
+        return { lease: kind, byteLength, ticket };
+      },
+      comeBack: (hold, { ticket }) => {
+        const buffer = ticket === undefined ? data.buffer : hold.claim(ticket);
+        this.#data = viewOf(kind, buffer, byteLength) as T;
+        this.#gone = undefined;
+      },
+    };
   }
 
   [inspect.custom](): string {
@@ -106,7 +135,22 @@ export function allocate<T extends ArrayBufferView>(length: number, type: LeaseT
       `allocate: a lease of ${length * bytes} bytes cannot be had: ${buffer}`,
     );
   }
+  remember(buffer);
+  return new Lease(new type(buffer, 0, length));
+}
+
+/** @internal A lease that comes from another thread, or without memory an empty one. */
+export function arrivedLease({ lease: kind, byteLength, ticket }: LeaseOnItsWay, hold: Hold): Lease<ArrayBufferView> {
+  const buffer = ticket === undefined ? new ArrayBuffer(0) : hold.claim(ticket);
+  return new Lease(viewOf(kind, buffer, byteLength));
+}
+
+function viewOf(kind: number, buffer: ArrayBufferLike, byteLength: number): ArrayBufferView {
+  remember(buffer);
+  return makeView(kind, buffer, 0, byteLength);
+}
+
+function remember(buffer: ArrayBufferLike): void {
   leased.add(buffer);
   any = true;
-  return new Lease(new type(buffer, 0, length));
 }

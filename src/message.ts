@@ -2,10 +2,11 @@
 import { inspect } from "node:util";
 import type { Communicator } from "./communicator.js";
 import { CarillonError } from "./errors.js";
+import { type Departure, HAND_OVER, type Hold, type MessageOnItsWay } from "./handing.js";
 import { native } from "./native.js";
 import type { Request } from "./request.js";
 import { concatenate, lengthOf } from "./scatter.js";
-import { decode, Encoding, formOf } from "./value.js";
+import { checkView, decode, Encoding, formOf } from "./value.js";
 
 export class Message<T = unknown> {
   /** The rank that sent it. */
@@ -77,22 +78,21 @@ export class Message<T = unknown> {
   }
 
   #decode(): unknown {
-    if (this.#released) {
-      throw new CarillonError("ERR_CARILLON_LEASE_RELEASED", "the message was released, its bytes are gone");
-    }
+    this.#mustHaveBytes();
     const taken = this.views && formOf(this.#encoding) === Encoding.views && this.#encoding !== Encoding.views;
     return taken ? this.views : decode(this.#encoding, this.data);
   }
 
   /**
    * Sends `answer` back to this message's source, under the same tag.
-   * @throws CarillonError ERR_CARILLON_OTHER_THREAD if it comes out of a MessageQueue, whose readers need not be in the world
+   * @throws CarillonError ERR_CARILLON_OTHER_THREAD if it comes out of a MessageQueue, or was handed to a pool's task: threads that
+   * need not be in the world
    */
   reply(answer: unknown, options: { synchronous?: boolean; signal?: AbortSignal } = {}): Request<void> {
     if (!this.#communicator) {
       throw new CarillonError(
         "ERR_CARILLON_OTHER_THREAD",
-        `reply to rank ${this.source}: the message was taken from a queue; where this thread has joined, \`world.send\` answers it`,
+        `reply to rank ${this.source}: the message came from a queue or another thread; where this thread has joined, \`world.send\` answers it`,
         { rank: this.source, tag: this.tag },
       );
     }
@@ -113,8 +113,54 @@ export class Message<T = unknown> {
     this.release();
   }
 
+  #mustHaveBytes(): void {
+    if (!this.#released) return;
+    throw new CarillonError(
+      "ERR_CARILLON_LEASE_RELEASED",
+      "the message was released or handed over, its bytes are gone",
+    );
+  }
+
+  /** @internal To another thread: a task of a ComputePool, or its result. */
+  [HAND_OVER](): Departure<MessageOnItsWay> {
+    this.#mustHaveBytes();
+    const { data, source, tag, encoding } = this;
+    checkView(data, "the message's memory");
+    const detached = this.#ownsMemory && data.byteLength < this.#byteLength;
+    if (detached) throw new CarillonError("ERR_CARILLON_BUFFER_DETACHED", "the message's memory was transferred");
+    return {
+      leave: (hold) => {
+        const bytes = this.#ownsMemory ? leave(data, hold) : data.slice();
+        this.#released = this.#ownsMemory;
+        return { source, tag, encoding, bytes };
+      },
+      comeBack: (hold, { bytes }) => {
+        if (!this.#ownsMemory) return;
+        if (!(bytes instanceof Uint8Array)) this.#data = new Uint8Array(hold.claim(bytes.ticket));
+        this.#released = false;
+      },
+    };
+  }
+
   [inspect.custom](): string {
     if (!(#encoding in this)) return "Message {}"; // the prototype
     return `Message { source: ${this.source}, tag: ${this.tag}, byteLength: ${this.byteLength} }`;
   }
+}
+
+/** Without a copy where it can be: memory that native code has handed over, or all of an ArrayBuffer. */
+function leave(data: Uint8Array, hold: Hold): MessageOnItsWay["bytes"] {
+  const { buffer, byteLength } = data;
+  const ticket = byteLength > 0 ? hold.consign(data) : undefined;
+  if (ticket !== undefined) return { ticket };
+  // The clone of a view has all of its buffer.
+  if (buffer.byteLength !== byteLength || !(buffer instanceof ArrayBuffer)) return data.slice();
+  hold.transfer(buffer);
+  return data;
+}
+
+/** @internal A message that comes from another thread. */
+export function arrivedMessage({ source, tag, encoding, bytes }: MessageOnItsWay, hold: Hold): Message {
+  const data = bytes instanceof Uint8Array ? bytes : new Uint8Array(hold.claim(bytes.ticket));
+  return new Message(undefined, source, tag, encoding, data, true);
 }

@@ -48,6 +48,10 @@ export const IN_USE = -2;
 /** `send` returned `FAILED - status`: it failed at once. */
 export const FAILED = -16;
 
+/** What `consign` returned instead of a ticket. */
+export const NOT_OURS = -1;
+export const CONSIGNMENT_CLOSED = -2;
+
 /** Flags of `send`. */
 export const SendFlag = {
   /** Complete when the receiver has matched it. */
@@ -289,6 +293,18 @@ export interface NativeBinding {
   allocate(bytes: number): ArrayBuffer | string;
   /** Detaches the buffer of a view, and gives the memory back if it is leased. */
   release(view: ArrayBufferView): void;
+  /** What a task takes along to another thread of this process is claimed with this key, or released when it is closed, or this thread ends. */
+  openConsignment(): bigint;
+  /**
+   * Detaches the buffer of a view over leased or adopted memory, which waits under the ticket returned; NOT_OURS: this thread has no such
+   * memory, or requests use it; CONSIGNMENT_CLOSED. Then nothing is done.
+   */
+  consign(key: bigint, view: ArrayBufferView): number;
+  /** The memory again, in any thread that has attached; null: it was claimed already, or released. */
+  claim(key: bigint, ticket: number): ArrayBuffer | null;
+  closeConsignment(key: bigint): void;
+  /** Whether requests of this thread use the leased memory under a view. */
+  isLeaseInUse(view: ArrayBufferView): boolean;
   /** Whether this request keeps the process alive. */
   reference(request: number, keepsAlive: boolean): void;
   /** Whether any request of this thread keeps the process alive. */

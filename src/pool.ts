@@ -1,14 +1,24 @@
 // `carillon/pool`: threads of this rank, for work that computes while messages flow.
-// Responsible for what Carillon adds to Piscina: idle threads that messages reach, modules checked before they are needed,
-// errors that keep their code. Not for threads, queues, cancelling (Piscina) nor for what a thread runs (workers/task.ts).
+// Responsible for what Carillon adds to Piscina: idle threads that messages reach, leases and messages that are handed to tasks and
+// back, streams of tasks, modules checked before they are needed, errors that keep their code. Not for threads, queues, cancelling (Piscina),
+// for what a thread runs (workers/task.ts), nor for how many tasks of a stream run when (pool/mapping.ts).
+import { setMaxListeners } from "node:events";
 import { basename } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { inspect } from "node:util";
 import { Piscina, queueOptionsSymbol, transferableSymbol, valueSymbol } from "piscina";
-import type { TaskFailure } from "../workers/task.js";
+import type { ResultEnvelope, TaskEnvelope, TaskFailure, Turn } from "../workers/task.js";
+import { checkIsSignal } from "./arguments.js";
+import { Consignment } from "./consignment.js";
 import { CarillonError } from "./errors.js";
 import { resolveScript } from "./launcher/script.js";
+import { find, put } from "./pool/find.js";
+import { type ResultStream, resultStream } from "./pool/results.js";
+import { inputsOf, isSource, type MapSource } from "./pool/sources.js";
 import { World } from "./world.js";
+
+export type { ResultStream } from "./pool/results.js";
+export type { MapSource, ObservableLike } from "./pool/sources.js";
 
 type PiscinaOptions = NonNullable<ConstructorParameters<typeof Piscina>[0]>;
 type PiscinaRunOptions = NonNullable<Parameters<Piscina["run"]>[1]>;
@@ -19,11 +29,24 @@ export interface ComputePoolOptions extends Omit<PiscinaOptions, "atomics" | "fi
   filename: string | URL;
   /** How many ms a thread beyond `minThreads` may idle. Default: Infinity, since it takes along what it waits to receive. */
   idleTimeout?: number;
+  /** Tasks begin in the order in which they came. Default: true. */
+  stricterFIFO?: boolean;
 }
 
 export interface ComputeRunOptions extends Omit<PiscinaRunOptions, "filename"> {
   /** Another module than the pool's. */
   filename?: string | URL | null;
+}
+
+export interface ComputeMapOptions {
+  /** How many inputs may be in hand at once: asked for, in a task, or a result that nobody has had yet. Default: the pool's threads at most. */
+  concurrency?: number;
+  /** Results in the order of their inputs (the default), or as they come. */
+  ordered?: boolean;
+  /** Another module than the pool's. */
+  filename?: string | URL | null;
+  /** Aborts it: threads that run its tasks are terminated. */
+  signal?: AbortSignal | undefined;
 }
 
 /**
@@ -34,6 +57,8 @@ export interface ComputeRunOptions extends Omit<PiscinaRunOptions, "filename"> {
 export class ComputePool<T = unknown, R = unknown> extends Piscina<T, R> {
   readonly #module: string;
   readonly #name: string;
+  /** Of tasks at once. */
+  readonly #capacity: number;
 
   /** @throws CarillonError ERR_CARILLON_INVALID_ARGUMENT, ERR_CARILLON_CLOSED, ERR_CARILLON_LAUNCH_FAILED (no such module) */
   constructor(world: World, options: ComputePoolOptions) {
@@ -48,21 +73,93 @@ export class ComputePool<T = unknown, R = unknown> extends Piscina<T, R> {
       filename: fileURLToPath(new URL("../workers/task.js", import.meta.url)),
       name: "default",
       atomics: "disabled",
+      // Else Piscina puts a task that finds no thread behind later ones.
+      stricterFIFO: options.stricterFIFO ?? true,
     });
     this.#module = module;
     this.#name = name;
+    this.#capacity = Math.ceil(this.maxThreads * (options.concurrentTasksPerWorker ?? 1));
   }
 
-  /** Resolves with what the task's function returned, rejects with what it threw. */
+  /**
+   * Resolves with what the task's function returned, rejects with what it threw, and if aborted with Piscina's AbortError, whose
+   * `cause` is the signal's reason; the thread that ran it is terminated then.
+   *
+   * Leases and messages in the task, in plain objects and arrays of any depth (the first 100,000 values), are handed over to the thread
+   * without a copy: detached here, and of the same class there. A task that is refused (it cannot be cloned, the queue is full, the pool
+   * closes) leaves them as they were, `data` being another view; once it has been taken on they are the task's. The same for its result.
+   *
+   * Rejects also with ERR_CARILLON_LEASE_IN_USE, _LEASE_RELEASED, _BUFFER_DETACHED: then all of them are as they were; with
+   * ERR_CARILLON_INVALID_ARGUMENT, _LAUNCH_FAILED (no such module).
+   */
   override async run(task: T, options: ComputeRunOptions = {}): Promise<R> {
     const { filename, name, ...rest } = options;
-    const module = filename == null ? this.#module : moduleUrl(filename);
-    const envelope = enclose(task, module, name == null ? this.#name : exportName(name));
+    return this.#run(task, this.#moduleOf(filename), name == null ? this.#name : exportName(name), rest);
+  }
+
+  /**
+   * Runs a task for each input: `task` names the export that runs it (default: the pool's). No more than `concurrency` inputs are in hand,
+   * so that a source nobody reads the results of, or whose tasks are slow, is held back, and with a message stream its senders. (An
+   * Observable pushes, and is not: its values wait here.) Messages are handed over as they came, and decoded by the task.
+   *
+   * The first task that fails ends it, in its place among the results if they are ordered. `break` and `unsubscribe` let the tasks that run
+   * finish and drop their results; what was taken and not begun is dropped, what the stream had taken beyond that is back in its place in line. Loads RxJS.
+   * @throws CarillonError ERR_CARILLON_INVALID_ARGUMENT, _LAUNCH_FAILED (no such module)
+   */
+  map(source: MapSource<T>, task?: string, options: ComputeMapOptions = {}): ResultStream<R> {
+    demand(isSource(source), "source", "a MessageStream, an iterable or an Observable", source);
+    demand(options && typeof options === "object", "options", "an object", options);
+    const { concurrency = this.#capacity, ordered = true, filename, signal } = options;
+    demand(Number.isInteger(concurrency) && concurrency > 0, "concurrency", "a whole number from 1 on", concurrency);
+    demand(typeof ordered === "boolean", "ordered", "true or false", ordered);
+    checkIsSignal(signal);
+    const module = this.#moduleOf(filename);
+    const name = task == null ? this.#name : exportName(task, "task");
+    return resultStream<T, R>({
+      signal,
+      description: `${basename(module)}, ${name}, concurrency: ${concurrency}${ordered ? "" : ", unordered"}`,
+      pass: (signal) => {
+        if (signal) setMaxListeners(0, signal); // each of its tasks
+        return {
+          concurrency,
+          ordered,
+          inputs: () => inputsOf<T>(source),
+          run: (input, turn) => this.#run(input, module, name, signal ? { signal } : {}, turn),
+        };
+      },
+    });
+  }
+
+  async #run(
+    task: T,
+    module: string,
+    name: string,
+    options: Omit<PiscinaRunOptions, "filename" | "name">,
+    turn?: Turn,
+  ): Promise<R> {
+    const consignment = new Consignment();
+    let refused = false;
     try {
-      return await super.run(envelope as T, rest);
+      const finds = find(task);
+      const load = finds && { ways: consignment.load(finds.objects), places: finds.places };
+      const { transferList } = consignment;
+      const running = super.run(enclose({ module, name, task, key: consignment.key, load, turn }) as T, {
+        ...options,
+        ...(transferList.length > 0 && { transferList: [...(options.transferList ?? []), ...transferList] }),
+      });
+      if (load) refused = await wasRefused(running);
+      return received((await running) as R | ResultEnvelope, consignment);
     } catch (reason) {
-      throw (reason as TaskFailure | null)?.carillonTaskFailure === true ? thrown(reason as TaskFailure) : reason;
+      if (isFailure(reason)) throw thrown(reason);
+      if (refused || (reason as Error | null)?.name === "DataCloneError") consignment.takeBack();
+      throw reason;
+    } finally {
+      consignment.close();
     }
+  }
+
+  #moduleOf(filename: string | URL | null | undefined): string {
+    return filename == null ? this.#module : moduleUrl(filename);
   }
 
   [inspect.custom](): string {
@@ -72,14 +169,37 @@ export class ComputePool<T = unknown, R = unknown> extends Piscina<T, R> {
   }
 }
 
-/** A TaskEnvelope, with what Piscina looks for in a task: `Piscina.move` and the options of a queue. */
-function enclose(task: unknown, module: string, name: string): unknown {
-  if (typeof task !== "object" || task === null) return { module, name, task };
+/** With what Piscina looks for in a task: `Piscina.move` and the options of a queue. */
+function enclose(envelope: TaskEnvelope): unknown {
+  const { task } = envelope;
+  if (typeof task !== "object" || task === null) return envelope;
   if (transferableSymbol in task && valueSymbol in task) {
-    const value = { module, name, task: task[valueSymbol] };
+    const value = { ...envelope, task: task[valueSymbol] };
     return Piscina.move({ [transferableSymbol]: task[transferableSymbol] as object, [valueSymbol]: value });
   }
-  return { module, name, task, [queueOptionsSymbol]: (task as Record<symbol, unknown>)[queueOptionsSymbol] };
+  return { ...envelope, [queueOptionsSymbol]: (task as Record<symbol, unknown>)[queueOptionsSymbol] };
+}
+
+/** Whether the pool has rejected it before it returned. */
+async function wasRefused(running: Promise<unknown>): Promise<boolean> {
+  let rejected = false;
+  running.then(undefined, () => {
+    rejected = true;
+  });
+  await undefined;
+  return rejected;
+}
+
+/** The result, with what came beside it. */
+function received<R>(result: R | ResultEnvelope, consignment: Consignment): R {
+  const envelope = result as Partial<ResultEnvelope> | null | undefined;
+  if (envelope?.carillonConsignment !== consignment.key) return result as R;
+  const { result: value, load } = envelope as ResultEnvelope;
+  return put(value, load.places, consignment.unload(load.ways)) as R;
+}
+
+function isFailure(reason: unknown): reason is TaskFailure {
+  return (reason as TaskFailure | null)?.carillonTaskFailure === true;
 }
 
 /** The error as it was thrown: with its name, its fields and, if it is ours, its class. */
@@ -95,8 +215,8 @@ function moduleUrl(filename: unknown): string {
   return pathToFileURL(resolveScript(script)).href;
 }
 
-function exportName(name: unknown): string {
-  demand(typeof name === "string", "name", "a string", name);
+function exportName(name: unknown, what = "name"): string {
+  demand(typeof name === "string", what, "the name of an export", name);
   return name;
 }
 

@@ -33,6 +33,13 @@ export interface JoinAsOptions extends Meeting, JoinOptions {
 let occupied = false;
 let thread: Thread | undefined;
 let hasJoined = false;
+
+/** @internal This thread's side of the engine, in whatever world or none. */
+export function attached(): Thread {
+  thread ??= new Thread();
+  return thread;
+}
+
 // A process that ends properly says so, and what it sent stays receivable; one that fails counts as lost. Heard from the
 // import on: a worker may have joined although the main thread has not, and is ended after this.
 if (isMainThread) {
@@ -187,19 +194,18 @@ export async function joinAs(options: JoinAsOptions): Promise<World> {
   if (!binding.joined()) checkDoorbell(settings.doorbell);
   occupied = true;
   try {
-    thread ??= new Thread();
-    thread.waitAdaptively(settings.wait === "adaptive");
+    attached().waitAdaptively(settings.wait === "adaptive");
     keepStacks(settings.stacks);
     debug("rank %d of %d: joins %s, settings %j", rank, size, address || "(no launcher)", settings);
-    await thread.join(address, rank, size, settings);
+    await attached().join(address, rank, size, settings);
   } catch (reason) {
     thread?.leave();
     occupied = false;
     throw reason instanceof Error ? reason : refused(reason as JoinRefused, options);
   }
   hasJoined = true;
-  const world = construct(thread, { address, rank, size }, onLeft);
-  thread.observer.begin(rank, size);
+  const world = construct(attached(), { address, rank, size }, onLeft);
+  attached().observer.begin(rank, size);
   return world;
 }
 

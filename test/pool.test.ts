@@ -9,6 +9,8 @@ describe("a task", () => {
   test("may be of another module, under another name, and take memory along", () => plays(1, PROGRAM, "choices"));
   test("rejects with what it threw", () => plays(1, PROGRAM, "errors"));
   test("sends and receives while the main thread of its rank computes", () => plays(2, PROGRAM, "busy"));
+  test("has its messages matched, fetched and answered while every thread of its rank computes", () =>
+    plays(2, PROGRAM, "all compute"));
   test("can be aborted", () => plays(2, PROGRAM, "abort"));
 });
 

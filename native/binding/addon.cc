@@ -2,6 +2,7 @@
 // the process shares hangs on the rank (rank.h).
 #include <napi.h>
 
+#include "consignments.h"
 #include "operations.h"
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
@@ -14,6 +15,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   carillon::define_hub(env, exports);
   carillon::define_machine(env, exports);
   carillon::define_leases(env, exports);
+  carillon::define_consignments(env, exports);
   return exports;
 }
 

@@ -8,6 +8,8 @@
 
 #include <new>
 
+#include "consignments.h"
+
 namespace carillon {
 namespace {
 
@@ -60,6 +62,7 @@ void on_cleanup(napi_async_cleanup_hook_handle, void* argument) {
   auto* e = static_cast<Environment*>(argument);
   e->ending = true;
   detach_from_rank(e);
+  close_consignments_of(e);
   forget_holdings(e);
   napi_set_instance_data(e->env, nullptr, nullptr, nullptr);
   close_handle(e, e->notify);

@@ -9,6 +9,7 @@
 
 #include "arguments.h"
 #include "operations.h"
+#include "stages.h"
 
 namespace carillon {
 
@@ -17,8 +18,8 @@ using leases::Pages;
 // What an ArrayBuffer's finalizer finds. It runs on the ArrayBuffer's thread, after everything else has let go, perhaps
 // long after the pages were sent or released, and perhaps after the environment.
 struct Holding {
-  const void* base;
-  Pages* pages;            // null: sent or released
+  unsigned char* base;
+  Held held;               // nothing: sent, released or handed over
   Holdings* table;         // null: not in it
   Holding* next = nullptr;
 };
@@ -40,8 +41,16 @@ void unlink(Holding* holding) {
 void finalize(napi_env, void*, void* hint) {
   auto* holding = static_cast<Holding*>(hint);
   unlink(holding);
-  if (holding->pages) holding->pages->home->release(holding->pages);
+  release_held(holding->held);
   delete holding;
+}
+
+// Out of the table, and what it held.
+Held let_go(Holding* holding) {
+  unlink(holding);
+  const Held held = holding->held;
+  holding->held = {};
+  return held;
 }
 
 // The ArrayBuffer of a view, and where its memory begins.
@@ -56,9 +65,10 @@ bool buffer_of(napi_env env, napi_value view, napi_value* buffer, unsigned char*
   return true;
 }
 
-Holding* holding_at(Environment* e, const void* base) {
+// Of leased pages, unless any memory is meant.
+Holding* holding_at(Environment* e, const void* base, bool any = false) {
   for (Holding* h = *bin_of(&e->holdings, base); h; h = h->next)
-    if (h->base == base && h->pages) return h;
+    if (h->base == base && (h->held.pages || (any && h->held.stage))) return h;
   return nullptr;
 }
 
@@ -87,21 +97,33 @@ napi_value release(napi_env env, napi_callback_info info) {
   napi_value view;
   size_t given = 1;
   Environment* e = environment_of(env);
-  if (!e || napi_get_cb_info(env, info, &given, &view, nullptr, nullptr) != napi_ok || given != 1) {
+  if (napi_get_cb_info(env, info, &given, &view, nullptr, nullptr) != napi_ok || given != 1) {
     napi_throw_error(env, "ERR_CARILLON_INTERNAL", "release");
     return nullptr;
   }
-  if (Pages* pages = detach_pages(e, view)) pages->home->release(pages);
+  napi_value buffer;
+  unsigned char* base;
+  if (e) {
+    if (Pages* pages = detach_pages(e, view)) pages->home->release(pages);
+  } else if (buffer_of(env, view, &buffer, &base)) {
+    napi_detach_arraybuffer(env, buffer);  // a thread that never attached has no memory of ours
+  }
   return nullptr;
 }
 
 }  // namespace
 
-napi_value hold_pages(Environment* e, Pages* pages, uint64_t bytes) {
-  auto* holding = new (std::nothrow) Holding{pages->memory.base, pages, &e->holdings};
+void release_held(const Held& held) {
+  if (held.pages) held.pages->home->release(held.pages);
+  else if (held.stage) give_stage(held.stage, held.stage_bytes);
+}
+
+napi_value hold(Environment* e, const Held& held, uint64_t bytes) {
+  unsigned char* base = held.pages ? held.pages->memory.base : held.stage;
+  auto* holding = new (std::nothrow) Holding{base, held, &e->holdings};
   if (!holding) return nullptr;
   napi_value buffer;
-  if (napi_create_external_arraybuffer(e->env, pages->memory.base, bytes, finalize, holding, &buffer) != napi_ok) {
+  if (napi_create_external_arraybuffer(e->env, base, bytes, finalize, holding, &buffer) != napi_ok) {
     delete holding;
     return nullptr;
   }
@@ -111,12 +133,14 @@ napi_value hold_pages(Environment* e, Pages* pages, uint64_t bytes) {
   return buffer;
 }
 
+napi_value hold_pages(Environment* e, Pages* pages, uint64_t bytes) { return hold(e, {.pages = pages}, bytes); }
+
 Pages* pages_under(Environment* e, napi_value view) {
   napi_value buffer;
   unsigned char* base;
   if (!buffer_of(e->env, view, &buffer, &base)) return nullptr;
   Holding* holding = holding_at(e, base);
-  return holding ? holding->pages : nullptr;
+  return holding ? holding->held.pages : nullptr;
 }
 
 Pages* detach_pages(Environment* e, napi_value view) {
@@ -126,10 +150,7 @@ Pages* detach_pages(Environment* e, napi_value view) {
   // A buffer that was transferred is empty, and whoever has its memory now is not known here: the finalizer is.
   Holding* holding = base ? holding_at(e, base) : nullptr;
   if (napi_detach_arraybuffer(e->env, buffer) != napi_ok || !holding) return nullptr;
-  unlink(holding);
-  Pages* pages = holding->pages;
-  holding->pages = nullptr;
-  return pages;
+  return let_go(holding).pages;
 }
 
 Pages* TakenPages::take(Environment* e, napi_value view) {
@@ -138,10 +159,22 @@ Pages* TakenPages::take(Environment* e, napi_value view) {
   Holding* holding = base ? holding_at(e, base) : nullptr;
   if (!holding) return nullptr;
   env_ = e->env;
-  unlink(holding);
-  Pages* pages = holding->pages;
-  holding->pages = nullptr;
-  return pages;
+  return let_go(holding).pages;
+}
+
+bool TakenPages::take(Environment* e, napi_value view, Held* held, uint64_t* bytes) {
+  unsigned char* base;
+  if (!buffer_of(e->env, view, &buffer_, &base)) return false;
+  Holding* holding = base ? holding_at(e, base, true) : nullptr;
+  void* data;
+  size_t length;
+  if (!holding || (holding->held.pages && holding->held.pages->uses > 0) ||
+      napi_get_arraybuffer_info(e->env, buffer_, &data, &length) != napi_ok)
+    return false;
+  env_ = e->env;
+  *bytes = length;
+  *held = let_go(holding);
+  return true;
 }
 
 TakenPages::~TakenPages() {

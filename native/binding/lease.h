@@ -1,4 +1,5 @@
-// Leased memory as JavaScript has it: ArrayBuffers over pages, what holds them meanwhile, and their detaching.
+// Leased memory as JavaScript has it: ArrayBuffers over pages, what holds them meanwhile, and their detaching. Likewise stages,
+// which a received body may be.
 // Responsible for an ArrayBuffer never outliving its pages, whoever releases, sends, closes or collects; not for whose the
 // pages are (leases/leases.h). Used by the environment's own thread only, except where said.
 #pragma once
@@ -15,14 +16,23 @@ struct Environment;
 struct Rank;
 struct Holding;
 
-// The ArrayBuffers of one thread that lie over leased pages, by where they begin.
+// What lies under an ArrayBuffer of ours: leased pages, or a stage (stages.h), or nothing any more.
+struct Held {
+  leases::Pages* pages = nullptr;
+  unsigned char* stage = nullptr;
+  uint64_t stage_bytes = 0;
+};
+void release_held(const Held&);
+
+// The ArrayBuffers of one thread that lie over such memory, by where they begin.
 struct Holdings {
   static constexpr uint32_t kBins = 256;
   Holding* bins[kBins] = {};
 };
 
-// An ArrayBuffer over the first `bytes` of these pages, which are its from now on. Null: JavaScript cannot have one, and
-// the pages are still the caller's.
+// An ArrayBuffer over the first `bytes` of this memory, which is its from now on. Null: JavaScript cannot have one, and
+// the memory is still the caller's.
+napi_value hold(Environment*, const Held&, uint64_t bytes);
 napi_value hold_pages(Environment*, leases::Pages*, uint64_t bytes);
 // The leased pages under this view, or null.
 leases::Pages* pages_under(Environment*, napi_value view);
@@ -37,6 +47,8 @@ class TakenPages {
   TakenPages& operator=(const TakenPages&) = delete;
   ~TakenPages();
   leases::Pages* take(Environment*, napi_value view);  // null: no lease lies there
+  // Any memory of ours, and how much of it the buffer has. False: there is none, or requests use it.
+  bool take(Environment*, napi_value view, Held*, uint64_t* bytes);
 
  private:
   napi_env env_ = nullptr;

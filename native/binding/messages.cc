@@ -353,13 +353,8 @@ napi_value adopt(napi_env env, napi_callback_info info) {
     return result;
   }
   if (!r || r->state != RequestState::completed || !r->stage) return fail(env, "adopt");
-  napi_status status = napi_create_external_arraybuffer(
-      env, r->stage, r->got_bytes, 
-      [](napi_env, void* memory, void* capacity) {
-        give_stage(static_cast<unsigned char*>(memory), reinterpret_cast<uint64_t>(capacity));
-      },
-      reinterpret_cast<void*>(r->stage_bytes), &result);
-  if (status == napi_ok) {
+  result = hold(e, {.stage = r->stage, .stage_bytes = r->stage_bytes}, r->got_bytes);
+  if (result) {
     r->stage = nullptr;
     return result;
   }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { CarillonError, World } from "carillon";
 import { ComputePool } from "carillon/pool";
-import { bytes, rejects, same, say } from "./scenario.mjs";
+import { bytes, rejects, same, say, settled } from "./scenario.mjs";
 
 const tasks = new URL("./pool-tasks.mjs", import.meta.url);
 const SIZES = [0, 50, 3000, 100_000, 1_500_000];
@@ -147,6 +147,39 @@ const scenarios = {
     await world.send("stop", { dest: 1 });
   },
 
+  /**
+   * Every thread of rank 1 computes, without a look at its event loop, until it sees what native code alone can have done: a long body fetched
+   * out of its sender's memory and written, its sender told, and what that then sent received by the others' computing too.
+   */
+  async "all compute"(world) {
+    const LENGTH = 1_500_000;
+    const tags = [1, 2, 3];
+    if (world.rank === 0) {
+      await world.recv({ source: 1, tag: 0 }); // all three are posted
+      for (const tag of tags) await world.send(bytes(LENGTH, tag), { dest: 1, tag, synchronous: true });
+      await world.send(new Uint32Array([7]), { dest: 1, tag: 4, synchronous: true });
+      return;
+    }
+    const shared = (length) => new Uint8Array(new SharedArrayBuffer(length));
+    const last = shared(4);
+    const stop = new Int32Array(last.buffer);
+    const intos = tags.map(() => shared(LENGTH));
+    const pool = threads(world, 2, { name: "computes" });
+    const posted = counter();
+    const tasks = [1, 2].map((tag) => pool.run({ tag, into: intos[tag - 1], stop, posted }));
+    while (Atomics.load(posted, 0) < 2) await settled();
+    const received = world.recv({ tag: 3, into: intos[2] });
+    const end = world.recv({ tag: 4, into: last });
+    await world.send("posted", { dest: 0 });
+    computeUntil(stop, 7);
+    // No loop has turned since; all bodies are here, for their sender has waited for one after the other.
+    tags.forEach((tag, i) => {
+      same(intos[i], bytes(LENGTH, tag));
+    });
+    await Promise.all([received, end, ...tasks]);
+    await pool.destroy();
+  },
+
   async idle(world) {
     if (world.rank === 1) {
       await ask(world, 20);
@@ -189,9 +222,31 @@ const scenarios = {
       (error) => assert.equal(error.name, "AbortError"),
     );
     computeUntil(running, 1);
-    controller.abort();
-    await assert.rejects(task, { name: "AbortError" });
+    // One in line is taken out of it, the one that runs loses its thread; the reason is the signal's.
+    const waiting = new AbortController();
+    const inLine = pool.run({ running }, { name: "forever", signal: waiting.signal });
+    const why = new Error("no longer wanted");
+    waiting.abort(why);
+    await assert.rejects(inLine, { name: "AbortError", cause: why });
+    assert.equal(pool.queueSize, 0);
+    controller.abort(why);
+    await assert.rejects(task, { name: "AbortError", cause: why });
+    assert.equal(Atomics.load(running, 0), 1);
     // Another thread has come.
+    assert.equal(await pool.run({ tag: 1, sizes: SIZES, dest: 1, done: counter() }, { name: "talk" }), SIZES.length);
+    // In the middle of transfers of every kind.
+    for (let round = 0; round < 3; ++round) {
+      const moving = counter();
+      const aborting = new AbortController();
+      const { signal } = aborting;
+      const transfers = pool.run({ running: moving, tag: 2, dest: 1 }, { name: "transfers", signal });
+      while (Atomics.load(moving, 0) < 1) await settled();
+      aborting.abort(why);
+      await assert.rejects(transfers, { name: "AbortError", cause: why });
+      await world.send(round, { dest: 1, tag: 1 });
+      // First what the thread left behind.
+      while ((await world.recv({ source: 1 })).tag !== 1);
+    }
     assert.equal(await pool.run({ tag: 1, sizes: SIZES, dest: 1, done: counter() }, { name: "talk" }), SIZES.length);
     await pool.destroy();
     await world.send("stop", { dest: 1 });
