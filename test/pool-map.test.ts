@@ -15,5 +15,6 @@ describe("a pool's map", () => {
 
 describe("a pool's map of messages", () => {
   test("holds their senders back, and gives back what it has not taken", () => shares(2, PROGRAM, ["back-pressure"]));
+  test("leaves a queue what it has not taken", () => shares(2, PROGRAM, ["queue"]));
   test("has them decoded, and answered, by its threads", () => shares(2, PROGRAM, ["messages"]));
 });

@@ -1,6 +1,7 @@
 // Where a mapping's inputs come from: whatever can be iterated or subscribed to, as one kind of iterator.
 // Responsible for asking and stopping each kind; not for when to ask (mapping.ts).
 import type { Message } from "../message.js";
+import { MessageQueue } from "../queue.js";
 import { isMessageStream, type MessageStream } from "../stream.js";
 
 /** An RxJS Observable, or what looks like one. */
@@ -38,6 +39,7 @@ export function isSource(source: unknown): source is MapSource<unknown> {
 /** Begins. What it throws is the source's. */
 export function inputsOf<T>(source: MapSource<T>): Inputs<T> {
   const kinds = source as Partial<AsyncIterable<T> & Iterable<T | PromiseLike<T>> & ObservableLike<T>>;
+  if (source instanceof MessageQueue) return new Queued(source) as unknown as Inputs<T>;
   const asynchronous = kinds[Symbol.asyncIterator]?.();
   if (asynchronous) return new Iterated(asynchronous, isMessageStream(source as object));
   if (kinds[Symbol.iterator]) return new Iterated(awaiting(kinds as Iterable<T | PromiseLike<T>>), false);
@@ -72,6 +74,25 @@ class Iterated<T> implements Inputs<T> {
     const stopped = this.#iterator.return?.();
     if (this.#asked && !this.#interruptible) void Promise.resolve(stopped).catch(() => {});
     else await stopped;
+  }
+}
+
+/** A queue's own iterator could not be stopped while it waits: it would take one message more. */
+class Queued implements Inputs<Message> {
+  readonly #queue: MessageQueue;
+  readonly #stop = new AbortController();
+
+  constructor(queue: MessageQueue) {
+    this.#queue = queue;
+  }
+
+  async next(): Promise<IteratorResult<Message, undefined>> {
+    const value = await this.#queue.takeAsync({ signal: this.#stop.signal });
+    return value ? { value, done: false } : { value, done: true };
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
   }
 }
 

@@ -4,6 +4,8 @@ import { Message, World } from "carillon";
 
 export const double = (n) => 2 * n;
 
+export const decoded = (message) => message.value;
+
 /** Waits, as computing would, until the gate is this far open; counts who has begun. */
 export default function pass({ n, gate, begun, fails }) {
   Atomics.add(begun, 0, 1);

@@ -238,6 +238,29 @@ const scenarios = {
     await pool.destroy();
   },
 
+  /** A queue goes on where a mapping of it has stopped, also one that waited. */
+  async queue(world) {
+    if (world.rank === 0) {
+      for (let n = 0; n < 10; ++n) await world.send(n, { dest: 1, tag: 5 });
+      await world.recv({ source: 1, tag: 5 });
+      for (let n = 10; n < 13; ++n) await world.send(n, { dest: 1, tag: 5 });
+      return;
+    }
+    const pool = threads(world, 2);
+    const queue = world.queue({ source: 0, tag: 5, byteCapacity: 4096 });
+    const iterator = pool.map(queue, "decoded")[Symbol.asyncIterator]();
+    for (let n = 0; n < 10; ++n) assert.deepEqual(await iterator.next(), { value: n, done: false });
+    const waiting = iterator.next();
+    await quiet();
+    await iterator.return();
+    assert.deepEqual(await waiting, { value: undefined, done: true });
+    await world.send("stopped", { dest: 0, tag: 5 });
+    for (let n = 10; n < 13; ++n) assert.equal((await queue.takeAsync()).value, n);
+    queue.close();
+    assert.deepEqual(await all(pool.map(queue, "decoded")), []);
+    await pool.destroy();
+  },
+
   async fails(world) {
     const pool = threads(world, 2);
     // A task.
