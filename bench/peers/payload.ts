@@ -19,6 +19,8 @@ export const TEXT =
 
 /** Bytes of the short messages that go one way. */
 export const SHORT_BYTES = 64;
+/** What comes to a rank whose pool computes (rows/pool.ts); the short ones have SHORT_BYTES. */
+export const FLOW = { shortPerSecond: 1_000, longPerSecond: 10, longBytes: 2 ** 20 } as const;
 /** How many long messages are on their way at once: while one is received the next is prepared. */
 export const WINDOW = 2;
 

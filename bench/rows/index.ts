@@ -8,6 +8,7 @@ import { leases } from "./lease.js";
 import { matchDepth } from "./match-depth.js";
 import { overlaps } from "./overlap.js";
 import { messageRate, oneWay, roundTrip } from "./passing.js";
+import { pool } from "./pool.js";
 import { queueWake } from "./queue-wake.js";
 import { reaction } from "./reaction.js";
 import { scale } from "./scale.js";
@@ -132,6 +133,7 @@ export function rows(folder: string): Row[] {
     ...at((placement) => reaction("socket", placement)),
     queueWake(),
     ...matchDepth,
+    pool,
     idle,
     ...doorbells({ echo: peer.eventfd, reaction: [peer.reactionEventfd, peer.reactionSignal] }),
     scale,

@@ -2,6 +2,7 @@
 import { ratio, significant } from "../harness/format.js";
 import type { Target } from "../harness/verdict.js";
 import { leasePeer } from "../rows/lease.js";
+import { POOL_ROW } from "../rows/pool.js";
 import { ADAPTIVE, faster } from "./judges.js";
 
 const RATE = "rate-64B/threads-apart";
@@ -9,6 +10,7 @@ const BANDWIDTH = "bandwidth-1MiB/threads-apart";
 const MILLIONS_PER_SECOND = 1.5;
 const LEASE_NS = 20e3;
 const LEASE_MEBIBYTES = [1, 16, 64, 256];
+const POOL_SHARE = 0.95;
 /** Two medians that differ by no more than this do not depend on the size. */
 const FLAT = 2;
 
@@ -65,6 +67,18 @@ export const throughput: readonly Target[] = [
       const spread = slowest / Math.min(...times);
       const measured = `${times.map((ns) => significant(ns / 1e3)).join(", ")} µs (slowest ${ratio(spread)} the fastest)`;
       return { measured, met: slowest < LEASE_NS && spread <= FLAT };
+    },
+  },
+  {
+    id: "pool",
+    target: `A pool's throughput while messages come: ≥ ${POOL_SHARE} of that without`,
+    judge(answers) {
+      const ratios = answers.ran(POOL_ROW).map(({ values }) => values?.ratio ?? Number.NaN);
+      const measured = answers
+        .ran(POOL_ROW)
+        .map(({ name, values }) => `${values?.ratio?.toFixed(3)} (${name})`)
+        .join(", ");
+      return { measured, met: ratios.length > 0 && ratios.every((ratio) => ratio >= POOL_SHARE) };
     },
   },
 ];
