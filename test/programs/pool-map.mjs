@@ -276,7 +276,8 @@ const scenarios = {
       if (ordered) assert.deepEqual(found, [0, 1, 2, 3]);
       else assert.ok(!found.includes(4));
       assert.equal(source.stopped, 1);
-      assert.ok(source.taken < 12, `${source.taken} were taken`);
+      // Not ordered, the other thread may go on for as long as the one with the failure does not come to it.
+      if (ordered) assert.ok(source.taken <= 6, `${source.taken} were taken`);
       let reason;
       pool.map(source, undefined, { ordered }).subscribe({ error: (error) => (reason = error) });
       await until(() => reason);
