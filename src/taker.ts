@@ -197,8 +197,9 @@ export class Taker {
     return message;
   }
 
+  /** Not while something comes alone, or has come: what is behind it would overtake it in the ring. */
   #resumeNative(): void {
-    if (!this.#end && !this.#stopping) this.#thread.resume();
+    if (!this.#end && !this.#stopping && !this.#alone && !this.#arrived) this.#thread.resume();
   }
 
   /** What was read is the sender's room again. */

@@ -29,6 +29,10 @@ describe("nothing more can come", () => {
   test("its source has died", async () => {
     await ranks(2, PROGRAM, ["ends", "dies"]).endedWell(0);
   });
+
+  test("its source has died while it copied a body: what is behind it comes in order", async () => {
+    await ranks(2, PROGRAM, ["gone"]).endedWell(0);
+  });
 });
 
 test("what its callback throws is an uncaught exception, and costs no message", () => plays(2, PROGRAM, "throws"));

@@ -1,6 +1,6 @@
 // Scenarios of test/takers.test.ts: what a standing taker takes, in which order, what it leaves to others, and how it ends.
 import assert from "node:assert/strict";
-import { bytes, play, random, same } from "./scenario.mjs";
+import { bytes, play, random, same, settled } from "./scenario.mjs";
 
 const DONE = 99; // the tag of what the ranks agree on
 
@@ -198,6 +198,29 @@ await play({
     assert.equal(reason.code, how === "dies" ? "ERR_CARILLON_PEER_LOST" : "ERR_CARILLON_PEER_CLOSED");
     if (how !== "dies") assert.equal(one.messages.length, count);
     one.messages.forEach((message, i) => void assert.equal(message.value, i));
+  },
+
+  /** A body that comes alone goes with its sender while it is copied: what is behind it comes in order. */
+  async gone(world) {
+    const count = 4;
+    if (world.rank === 0) {
+      world.send(new Uint8Array(new SharedArrayBuffer(64 << 20)), { dest: 1, tag: 1 }).catch(() => {});
+      for (let i = 0; i < count; ++i) await world.send(i, { dest: 1, tag: 1 });
+      await world.send(null, { dest: 1, tag: 2 });
+      await world.recv({ source: 1, tag: DONE });
+      process.kill(process.pid, "SIGKILL");
+    }
+    await world.recv({ source: 0, tag: 2 });
+    const one = collect(world, { source: 0, tag: 1 });
+    await settled();
+    await world.send(null, { dest: 0, tag: DONE });
+    assert.equal((await one.ended).code, "ERR_CARILLON_PEER_LOST");
+    // If the copy was faster it is there, too, and first.
+    if (one.messages.length > count) assert.equal(one.messages.shift().byteLength, 64 << 20);
+    assert.deepEqual(
+      one.messages.map(({ value }) => value),
+      Array.from({ length: count }, (_, i) => i),
+    );
   },
 
   /** What a callback throws is an uncaught exception, and the next message comes all the same. */
