@@ -8,6 +8,9 @@ test("workers talk to the main thread and to other ranks", () => plays(2, PROGRA
 test("receives of several threads stand in one line", () => plays(1, PROGRAM, "line"));
 test.each([1, 2])("eight workers of %i processes exchange at once", (size) => plays(size, PROGRAM, "exchange", "25"));
 
+test("sixteen at once: each message comes once, four are terminated, the rank leaves with the last of the others", () =>
+  plays(2, PROGRAM, "sixteen"));
+
 describe("a handle", () => {
   test("is one per thread, and a world of one can be joined again", () => plays(1, PROGRAM, "joins"));
   test("of a launched world cannot be had again", () => plays(2, PROGRAM, "rejoin"));

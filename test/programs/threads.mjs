@@ -1,6 +1,6 @@
 // Scenarios of test/threads.test.ts: the threads of a rank, each with a handle of its own.
 import assert from "node:assert/strict";
-import { once } from "node:events";
+import { on, once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, threadId, Worker, workerData } from "node:worker_threads";
 import { World } from "carillon";
@@ -34,6 +34,12 @@ function checkParcel({ value: [head, body] }) {
   same(body, bytes(body.length, head[0]), `parcel ${head[0]}`);
   return head[0];
 }
+
+/** Of the sixteen threads: what any of them takes, and each one's last word. */
+const ANYBODYS = 200;
+const LAST = 201;
+/** Mostly short, now and then what is pulled in parts. */
+const mixed = (next) => Math.floor(next() ** 6 * 1_500_000);
 
 const roles = {
   /** Sends one message to each of the others and receives one from each, again and again. */
@@ -125,6 +131,50 @@ const roles = {
     await Promise.all([...into().map(receive), send(700_000), send(9000), local()]);
   },
 
+  /** One of sixteen: exchanges with rank 1 by a tag of its own, and takes its share of what anybody may take. */
+  async sixteenth({ me, rounds, share, seen }) {
+    const words = on(parentPort, "message");
+    const world = await World.join();
+    parentPort.postMessage("joined");
+    await words.next(); // all have
+    const next = random(me);
+    const all = [];
+    const ask = async () => {
+      for (let i = 0; i < rounds; ++i) all.push(world.send(parcel(mixed(next), me * rounds + i), { dest: 1, tag: me }));
+      for (let i = 0; i < rounds; ++i) {
+        assert.equal(checkParcel(await world.recv({ source: 1, tag: me })), me * rounds + i);
+      }
+    };
+    const take = async (options) => {
+      const number = checkParcel(await world.recv(options));
+      assert.equal(Atomics.add(seen, number, 1), 0, `parcel ${number} came twice`);
+    };
+    all.push(ask());
+    for (let i = 0; i < share; ++i) all.push(take({ tag: ANYBODYS }), take({ source: 0 }));
+    await Promise.all(all);
+    parentPort.postMessage("done");
+    await words.next(); // the main thread has closed
+    await words.return(); // it keeps the thread alive
+    await world.send("last", { dest: 1, tag: LAST });
+    await world.close();
+  },
+
+  /** One of the sixteen that is terminated: sends what rank 1 is copying when that happens. */
+  async doomed({ me }) {
+    const words = on(parentPort, "message");
+    const world = await World.join();
+    parentPort.postMessage("joined");
+    await words.next();
+    const next = random(me);
+    const send = async () => {
+      for (let i = 0; ; ++i) {
+        await world.send(parcel(mixed(next), i), { dest: 1, tag: me });
+        if (i === 5) parentPort.postMessage("flows");
+      }
+    };
+    await Promise.all([send(), send(), send()]);
+  },
+
   async waits() {
     const world = await World.join();
     const waiting = world.recv({ source: world.rank, tag: 5 });
@@ -166,6 +216,53 @@ const scenarios = {
       if (me % world.size === world.rank) workers.push(start("exchange", { me, all, rounds: Number(rounds) }));
     }
     await endWell(workers);
+    await world.close();
+  },
+
+  /** Sixteen threads of rank 0 at once; four of them are terminated in mid-transfer, then the main thread leaves before the others. */
+  async sixteen() {
+    const world = await World.join();
+    const [wells, rounds, share] = [12, 8, 4];
+    const own = wells * share; // parcels that rank 0 sends itself, numbered behind those of rank 1
+    if (world.rank === 0) {
+      const seen = new Int32Array(new SharedArrayBuffer(4 * 2 * own));
+      const workers = Array.from({ length: 16 }, (_, me) =>
+        start(me < wells ? "sixteenth" : "doomed", { me, rounds, share, seen }),
+      );
+      const tell = (some, word) => {
+        for (const worker of some) worker.postMessage(word);
+      };
+      const said = (some) => Promise.all(some.map((worker) => once(worker, "message")));
+      const [well, doomed] = [workers.slice(0, wells), workers.slice(wells)];
+      await said(workers);
+      const done = said(well);
+      const flow = said(doomed);
+      tell(workers, "go");
+      const next = random(99);
+      const sends = Array.from({ length: own }, (_, i) =>
+        world.send(parcel(mixed(next), own + i), { dest: 0, tag: 300 + i }),
+      );
+      await flow;
+      await Promise.all(doomed.map((worker) => worker.terminate()));
+      await Promise.all([done, ...sends]);
+      assert.ok(seen.every((times) => times === 1));
+      await world.close();
+      tell(well, "closed");
+      return endWell(well);
+    }
+    const checks = Array.from({ length: 16 }, async (_, me) => {
+      for (let i = 0; me >= wells || i < rounds; ++i) {
+        const message = await world.recv({ source: 0, tag: me });
+        checkParcel(message);
+        if (me < wells) await message.reply(message.value);
+      }
+    });
+    const next = random(100);
+    for (let i = 0; i < own; ++i) checks.push(world.send(parcel(mixed(next), i), { dest: 0, tag: ANYBODYS }));
+    for (let i = 0; i < wells; ++i) assert.equal((await world.recv({ source: 0, tag: LAST })).value, "last");
+    await Promise.all(
+      checks.map((each, i) => (i >= wells && i < 16 ? rejects(each, "ERR_CARILLON_PEER_CLOSED") : each)),
+    );
     await world.close();
   },
 
