@@ -1,11 +1,10 @@
 // npm run storm [-- runs [seconds]]: the interrupt handler fired into a JavaScript workload while messages of all protocols flow, until it has
 // run a million times (or as told), or for so many seconds at most. Builds the addon that fires it; says what ran, and exits with 1 at the first harm.
-import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { spawn } from "node:child_process";
 import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { buildAddon } from "../support/addon.mjs";
 
 const RANKS = 3;
 const [runs = "1000000", seconds = "3600"] = process.argv.slice(2);
@@ -16,21 +15,7 @@ if (!/^[1-9]\d*$/.test(runs) || !/^[1-9]\d*$/.test(seconds)) {
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, "../..");
-const folder = mkdtempSync(join(tmpdir(), "carillon-storm-"));
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-
-/** Where the addon was built has Node's headers. */
-function headers() {
-  const configured = readFileSync(join(root, "build/config.gypi"), "utf8").match(/"nodedir": "([^"]*)"/)?.[1];
-  const places = [configured, resolve(dirname(process.execPath), "..")].filter(Boolean);
-  return places.map((place) => join(place, "include/node")).find((each) => existsSync(join(each, "node_api.h")));
-}
-const addon = join(folder, "storm.node");
-const flags = ["-std=c++20", "-O2", "-fPIC", "-shared", `-I${headers()}`];
-const built = spawnSync(process.env.CXX ?? "g++", [...flags, join(here, "storm.cc"), "-o", addon], {
-  stdio: "inherit",
-});
-if (built.status !== 0) process.exit(1);
+const addon = buildAddon(join(here, "storm.cc"));
 
 const begun = performance.now();
 const words = ["run", "-n", String(RANKS), "--doorbell", "signal", join(here, "rank.mjs"), runs, seconds, addon];
