@@ -42,6 +42,8 @@ interface Pending {
   readonly memory: unknown;
 }
 
+const nothing = () => {};
+
 /** What `send` returns when the message has left already: most of the time, so it is always the same one. */
 const SENT = new Request<void>({ name: "send", peer: -1, tag: -1 }).fulfill(undefined);
 
@@ -382,6 +384,30 @@ export class Thread implements RequestOwner {
         resolve();
       };
     });
+  }
+
+  /**
+   * Before it leaves: takes back the receives and queues of this thread and stops its streams, whose messages are for the rank's other threads. Resolves when
+   * none is matched and still on its way, for its sender counts it as delivered; or after `timeout` ms.
+   */
+  async withdraw(timeout: number): Promise<void> {
+    this.#leaving = true;
+    const ends: Promise<unknown>[] = [];
+    for (const taker of this.#takers) ends.push(taker.stop());
+    for (const [index, pending] of this.#pending.entries()) {
+      const name = pending?.request.operation?.name;
+      if (!pending || (name !== "recv" && name !== "queue")) continue;
+      ends.push(pending.request.then(nothing, nothing));
+      this.#native.cancel(index);
+    }
+    this.#drain();
+    if (ends.length === 0 || timeout <= 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, timeout);
+    });
+    await Promise.race([Promise.all(ends), late]);
+    clearTimeout(timer);
   }
 
   /** Gives back this thread's handle; what is outstanding rejects with ERR_CARILLON_CLOSED. */

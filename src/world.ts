@@ -95,8 +95,8 @@ export class World extends Communicator {
   }
 
   /**
-   * Leaves the world: waits up to `timeout` ms (default 5,000) for sends to be taken, then rejects what is outstanding in this
-   * thread with ERR_CARILLON_CLOSED. The rank leaves when the last of its threads has closed.
+   * Leaves the world: waits up to `timeout` ms (default 5,000) for sends to be taken, and for what is just being received, then rejects
+   * what is outstanding in this thread with ERR_CARILLON_CLOSED. The rank leaves when the last of its threads has closed.
    */
   close({ timeout = 5000 }: { timeout?: number } = {}): Promise<void> {
     if (typeof timeout !== "number" || !(timeout >= 0)) {
@@ -125,7 +125,10 @@ export class World extends Communicator {
     const open = this.thread as Thread;
     this.thread = undefined;
     debug("rank %d: closes, with up to %d ms for sends that are outstanding", this.rank, timeout);
+    const begin = performance.now();
     await open.flush(timeout);
+    const left = timeout - (performance.now() - begin);
+    if (left > 0) await open.withdraw(left);
     this.#lastStats = snapshot();
     open.leave();
     occupied = false;

@@ -65,6 +65,9 @@ describe("ends after all that was sent", () => {
   test("the world is closed", () => plays(2, PROGRAM, "closes"));
 });
 
+test("what a thread is just receiving when it closes the world is nobody's loss", () =>
+  shares(2, PROGRAM, ["copying"]));
+
 test("bad arguments are refused", () => shares(1, PROGRAM, ["bad"]));
 
 test.each(WAYS)("a flood leaves the event loop its turns (%s)", (way) => shares(2, PROGRAM, ["flood", way]));

@@ -267,7 +267,7 @@ async function account() {
   return sums;
 }
 
-/** A thread that closes while it copies a body takes that along; what is short is copied before anybody knows of it. */
+/** A thread that has no time to wait for the body it copies takes that along; what is short is copied before anybody knows of it. */
 function mayGo(line, number) {
   return line.synchronous || line.sizes[number % line.sizes.length] > 1024;
 }

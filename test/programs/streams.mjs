@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { isMainThread, Worker, workerData } from "node:worker_threads";
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { World } from "carillon";
 import { firstValueFrom, lastValueFrom, map, Observable, share, take, toArray } from "rxjs";
 import { bytes, nothingOutstanding, play, random, rejects, same, settled } from "./scenario.mjs";
@@ -542,8 +542,58 @@ if (isMain)
       assert.equal(wrong, -1, `message ${wrong} came ${times[wrong]} times`);
       await world.send(null, { dest: 0, tag: DONE });
     },
+
+    /** A thread closes while it may be copying a long body; what it has not handed out is another's. */
+    async copying(world) {
+      const [count, length] = [60, 3 << 20];
+      if (world.rank === 0) {
+        await sendAll(
+          world,
+          Array.from({ length: count }, (_, i) => ({ tag: 1, data: bytes(length, i) })),
+        );
+        return void (await world.recv({ source: 1, tag: DONE }));
+      }
+      const had = [];
+      while (had.length < count - 5) {
+        const worker = new Worker(fileURLToPath(import.meta.url), {
+          workerData: { role: "closes", had: had.length, length },
+        });
+        worker.on("message", (first) => had.push(first));
+        assert.deepEqual(await once(worker, "exit"), [0]);
+      }
+      while (had.length < count) had.push((await world.recv({ source: 0, tag: 1 })).data[0]);
+      assert.deepEqual(
+        had,
+        Array.from({ length: count }, (_, i) => bytes(length, i)[0]),
+      );
+      await world.send(null, { dest: 0, tag: DONE });
+    },
   });
+else if (workerData.role === "closes") await closer(workerData);
 else await worker(workerData);
+
+/** Receives by a stream or one by one, and closes the world some moments later. */
+async function closer({ had, length }) {
+  const world = await World.join();
+  let number = had;
+  const took = ({ data }) => {
+    same(data, bytes(length, number++));
+    parentPort.postMessage(data[0]);
+  };
+  const next = random(had);
+  const ways = [
+    () => consume.subscribe(world.messages({ tag: 1 }), took),
+    async () => {
+      for (;;) took(await world.recv({ source: 0, tag: 1 }));
+    },
+    () => consume.iterator(world.messages({ tag: 1 }), took),
+  ];
+  const ended = ways[had % 3]().catch((error) => assert.equal(error.code, "ERR_CARILLON_CLOSED"));
+  const moment = 8 * next();
+  for (const begin = performance.now(); performance.now() - begin < moment; ) await settled();
+  await world.close();
+  await ended;
+}
 
 /** Begins and stops streams until every message has been seen by somebody: whoever sees the last tells the others. */
 async function worker({ memory, seed, count }) {
