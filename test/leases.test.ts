@@ -21,11 +21,11 @@ describe("a lease", () => {
 });
 
 describe("nothing is left", () => {
-  test.each(["release", "collect"])("after 200 rounds of %s", async (how) => {
+  test.each(["release", "collect"])("after 120 rounds of %s", async (how) => {
     await ranks(2, PROGRAM, ["rounds", how], { execArgv: ["--expose-gc"] }).endedWell();
   });
 
-  test("of workers that are terminated", () => plays(2, PROGRAM, "workers", "10"));
+  test("of workers that are terminated", () => plays(2, PROGRAM, "workers", "6"));
 
   test.each([1, 2, 3])("when a peer is killed in the middle (%i)", async () => {
     const job = ranks(2, PROGRAM, ["killed"]);

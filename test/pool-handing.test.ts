@@ -7,7 +7,7 @@ const GC = { execArgv: ["--expose-gc"] };
 
 describe("a lease in a task", () => {
   test("is there and back over the same memory", () => shares(1, PROGRAM, ["there and back"]));
-  test("stays itself however often", () => ranks(1, PROGRAM, ["many times", "100"], GC).endedWell());
+  test("stays itself however often", () => ranks(1, PROGRAM, ["many times", "40"], GC).endedWell());
   test("stays with the caller when the task is refused", () => shares(1, PROGRAM, ["refused"]));
   test("is found in plain objects and arrays", () => shares(1, PROGRAM, ["bounds"]));
   test("can be sent from there, and what is received be handed on", () => shares(2, PROGRAM, ["onwards"]));

@@ -12,7 +12,7 @@ test("what was cancelled or closed counts as handled, errors do not", () => play
 
 describe("of several requests", () => {
   test("all, race, any and allSettled settle as with any promise", () => shares(1, PROGRAM, ["combinators"]));
-  test("the losers of 100,000 races leave nothing", async () => {
+  test("the losers of 50,000 races leave nothing", async () => {
     const job = alone(PROGRAM, ["losers"], { execArgv: ["--expose-gc"] });
     await job.endedWell();
   });

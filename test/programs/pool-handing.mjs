@@ -43,10 +43,10 @@ async function leavesNothing(rounds, round) {
     await round(i);
     globalThis.gc?.();
     await settled();
-    if (i === 4) [most, mostOpen] = [mappings(), descriptors()];
+    if (i === 3) [most, mostOpen] = [mappings(), descriptors()];
   }
-  assert.ok(mappings() <= most + 2, `${mappings()} mappings, ${most} after five rounds`);
-  assert.ok(descriptors() <= mostOpen + 2, `${descriptors()} descriptors, ${mostOpen} after five rounds`);
+  assert.ok(mappings() <= most + 2, `${mappings()} mappings, ${most} after four rounds`);
+  assert.ok(descriptors() <= mostOpen + 2, `${descriptors()} descriptors, ${mostOpen} after four rounds`);
 }
 
 const scenarios = {
@@ -204,7 +204,7 @@ const scenarios = {
       lease.data[0] = 7;
       return lease;
     };
-    await leavesNothing(25, async (round) => {
+    await leavesNothing(14, async (round) => {
       const running = counter();
       const pool = threads(world, 1, { concurrentTasksPerWorker: 2 });
       const ended = [pool.run({ running }, { name: "forever" }).catch(() => {})];
@@ -226,7 +226,7 @@ const scenarios = {
 
   /** Threads that end with what they were given, or while it comes and goes. */
   async "ends of threads"(world) {
-    await leavesNothing(12, async (round) => {
+    await leavesNothing(8, async (round) => {
       const running = counter();
       const pool = threads(world, 2);
       const controller = new AbortController();
@@ -256,7 +256,7 @@ const scenarios = {
       minThreads: 1,
       maxThreads: 1,
     });
-    await leavesNothing(8, async () => {
+    await leavesNothing(7, async () => {
       const running = counter();
       const controller = new AbortController();
       const inner = outer.run({ running }, { signal: controller.signal });

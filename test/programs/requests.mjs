@@ -174,9 +174,9 @@ await play({
     await rounds(0, 10_000);
     for (let i = 0; i < 100; ++i) await aborted();
     const before = heap();
-    await rounds(10_000, 100_000);
+    await rounds(10_000, 50_000);
     const more = heap() - before;
-    assert.ok(more < 1_000_000, `${more} bytes more after 90,000 rounds`);
+    assert.ok(more < 500_000, `${more} bytes more after 40,000 rounds`);
     assert.equal(world.tryMprobe(), null);
   },
 
