@@ -1,7 +1,7 @@
 // Leased memory handed from rank to rank: what it takes must not depend on the size. Native hand-over and what JavaScript
 // adds to it (an ArrayBuffer over the memory, which V8 makes) are two rows.
 import { microseconds } from "../harness/format.js";
-import { type Placement, placements } from "../harness/placement.js";
+import { type Placement, pinMainThreads, threadsApart } from "../harness/placement.js";
 import type { LineProcess } from "../harness/process.js";
 import type { Column, Context, Result, Row } from "../harness/row.js";
 import { distribution, median } from "../harness/stats.js";
@@ -15,7 +15,7 @@ const PASSES = 50;
 export const leasePeer = (mebibytes: number): string => `lease-${mebibytes}MiB`;
 
 export function leases(): Row[] {
-  const apart = placements()[0] as Placement;
+  const apart = threadsApart(); // V8 collects what such buffers weigh, beside JavaScript
   const columns = (key: keyof LeaseTimes, title: string): Column[] => [
     { key: `${key}Ns`, title, format: microseconds },
     { key: `${key}P10Ns`, title: "p10", format: microseconds },
@@ -31,7 +31,7 @@ export function leases(): Row[] {
       ...common,
       id: "lease-hand-over",
       title: `A lease handed over, natively, ${apart.id}`,
-      about: `${apart.description}; from the loan to the receiver's mapping, in native code, both awake; memory that is used again`,
+      about: `${apart.description}; from the loan to the receiver's mapping, in native code, both awake, after a collection; memory that is used again`,
       columns: columns("handOver", "hand-over µs"),
       headline: "handOverNs",
     },
@@ -59,6 +59,10 @@ async function measure(placement: Placement, context: Context): Promise<Result[]
     if (placement.unavailable !== undefined) throw new Error(placement.unavailable);
     ranks = startRanks({ size: 2, wait: "adaptive", program: "lease-program.js", placement });
     await Promise.all(ranks.processes.map((process) => process.line()));
+    pinMainThreads(
+      placement,
+      ranks.processes.map((process) => process.pid),
+    );
     const sender = ranks.processes[0] as LineProcess;
     const ask = async (mebibytes: number, count: number): Promise<LeaseTimes> =>
       JSON.parse(await sender.ask(`lease ${mebibytes * 2 ** 20} ${count}`));
