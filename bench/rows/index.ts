@@ -27,7 +27,7 @@ export function rows(folder: string): Row[] {
   const peer = peers(folder);
   const everywhere = placements();
   const at = (build: (placement: Placement) => Row) => everywhere.map(build);
-  // Flows: V8's collector and compiler have as much to do as JavaScript, and find the processor that has room, as in any program.
+  // A flow of short messages: V8's collector and compiler have as much to do as JavaScript, and find the processor that has room, as in any program.
   const flowing = [threadsApart(), ...everywhere.slice(1)];
 
   const bytes = {
@@ -125,7 +125,7 @@ export function rows(folder: string): Row[] {
     ...flowing.map((placement) => messageRate(rate, placement)),
     ...SIZES.flatMap((size) =>
       // Where the processes run is asked for one size; what it does to the others is the same.
-      (size.thorough ? flowing.slice(0, 1) : flowing).map((placement) => bandwidth(size, placement)),
+      (size.thorough ? everywhere.slice(0, 1) : everywhere).map((placement) => bandwidth(size, placement)),
     ),
     ...leases(),
     ...overlaps([peer.adaptive, peer.socket, peer.zeromq, peer.mpich, peer.openMpi]),

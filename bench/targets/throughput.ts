@@ -6,7 +6,7 @@ import { POOL_ROW } from "../rows/pool.js";
 import { ADAPTIVE, faster } from "./judges.js";
 
 const RATE = "rate-64B/threads-apart";
-const BANDWIDTH = "bandwidth-1MiB/threads-apart";
+const BANDWIDTH = "bandwidth-1MiB/apart";
 const MILLIONS_PER_SECOND = 1.5;
 const LEASE_NS = 20e3;
 const LEASE_MEBIBYTES = [1, 16, 64, 256];
