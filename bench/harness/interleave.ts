@@ -24,13 +24,16 @@ export interface Question {
   readonly placement: Placement;
   /** Whether single passes can be timed (there and back), or batches only (one way). */
   readonly individually: boolean;
-  /** Where a batch must be longer than its turn would be, so that its beginning and end do not count. */
+  /** Where a batch must be longer than its turn would be, so that its beginning and end do not count: passes, or nanoseconds. */
   readonly minCount?: number;
+  readonly minNs?: number;
 }
 
 const MIN_COUNT = 8;
 /** Of the shortest messages, a batch is shorter than it might be: what a peer queues in one batch stays bounded. */
 const MAX_COUNT = 100_000;
+/** ... where its length is asked for in nanoseconds. */
+const MAX_LONG_COUNT = 500_000;
 /** Enough single times for a p99 of a round; more would only cost memory. */
 const MAX_EACH = 4_000;
 const WARM_UP_PASSES = 3_000;
@@ -43,6 +46,7 @@ class Turn {
   unavailable: string | undefined;
   session: Session | undefined;
   readonly minCount: number;
+  readonly maxCount: number;
   count = MIN_COUNT;
   passes = 0;
   cpu = 0;
@@ -55,6 +59,7 @@ class Turn {
     readonly question: Question,
   ) {
     this.minCount = question.minCount ?? MIN_COUNT;
+    this.maxCount = question.minNs === undefined ? MAX_COUNT : MAX_LONG_COUNT;
   }
 
   async start(): Promise<void> {
@@ -64,7 +69,8 @@ class Turn {
   }
 
   /** Runs until the compilers have seen enough, and learns how many passes fill a batch. */
-  async warmUp(batchNs: number): Promise<void> {
+  async warmUp(turnNs: number): Promise<void> {
+    const batchNs = Math.max(turnNs, this.question.minNs ?? 0);
     let spent = 0;
     let passes = 0;
     let perPass = Number.POSITIVE_INFINITY;
@@ -74,9 +80,9 @@ class Turn {
       perPass = nanoseconds / count;
       spent += nanoseconds;
       passes += count;
-      count = clamp(Math.round(batchNs / perPass), this.minCount, Math.min(count * 4, MAX_COUNT));
+      count = clamp(Math.round(batchNs / perPass), this.minCount, Math.min(count * 4, this.maxCount));
     }
-    this.count = clamp(Math.round(batchNs / perPass), this.minCount, MAX_COUNT);
+    this.count = clamp(Math.round(batchNs / perPass), this.minCount, this.maxCount);
     if (this.question.individually) await this.batch("each", Math.min(this.count, MAX_EACH));
   }
 

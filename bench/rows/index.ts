@@ -77,7 +77,7 @@ export function rows(folder: string): Row[] {
       "receiver awaits each message, has a callback, or a stream (unframed socket: counts bytes); sender waits when told to (send pending, write false; zeromq: each; IPC: every 1,024); time per message",
     workload: "rate64",
     bytes: 64,
-    minCount: 60_000,
+    minNs: 100e6,
     peers: [
       peer.flow,
       peer.callback,

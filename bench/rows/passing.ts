@@ -17,7 +17,7 @@ interface Passing {
 /** One way, messages of a size. */
 interface Streaming extends Passing {
   readonly bytes: number;
-  readonly minCount?: number;
+  readonly minNs?: number;
   readonly thorough?: boolean;
 }
 
