@@ -545,7 +545,7 @@ if (isMain)
 
     /** A thread closes while it may be copying a long body; what it has not handed out is another's. */
     async copying(world) {
-      const [count, length] = [24, 3 << 20];
+      const [count, length] = [40, 3 << 20];
       if (world.rank === 0) {
         await sendAll(
           world,
@@ -574,6 +574,7 @@ else await worker(workerData);
 
 /** Receives by a stream or one by one, and closes the world some moments later. */
 async function closer({ had, length }) {
+  bytes(length); // made now, it takes no time later
   const world = await World.join();
   let number = had;
   const took = ({ data }) => {
@@ -589,7 +590,7 @@ async function closer({ had, length }) {
     () => consume.iterator(world.messages({ tag: 1 }), took),
   ];
   const ended = ways[had % 3]().catch((error) => assert.equal(error.code, "ERR_CARILLON_CLOSED"));
-  const moment = 8 * next();
+  const moment = 50 * next();
   for (const begin = performance.now(); performance.now() - begin < moment; ) await settled();
   await world.close();
   await ended;
