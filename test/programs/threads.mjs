@@ -42,6 +42,12 @@ const LAST = 201;
 const mixed = (next) => Math.floor(next() ** 6 * 1_500_000);
 
 const roles = {
+  /** Loads the addon again and again, as each new thread does once. */
+  loads({ addon }) {
+    parentPort.postMessage("loads");
+    for (;;) process.dlopen({ exports: {} }, addon);
+  },
+
   /** Sends one message to each of the others and receives one from each, again and again. */
   async exchange({ me, all, rounds }) {
     const world = await World.join();
@@ -341,6 +347,20 @@ const scenarios = {
       assert.equal((await rejects(world.recv({ source: 0 }), "ERR_CARILLON_PEER_CLOSED")).rank, 0);
       await world.close();
     }
+  },
+
+  /** A thread is terminated while it loads the addon, at whatever step of that. */
+  async loading(count) {
+    const addon = fileURLToPath(new URL(`../../prebuilds/linux-${process.arch}/carillon.node`, import.meta.url));
+    for (let i = 0; i < Number(count); ++i) {
+      const worker = start("loads", { addon });
+      await once(worker, "message");
+      await worker.terminate();
+    }
+    const world = await World.join();
+    await world.send(1, { dest: 0 });
+    assert.equal((await world.recv()).value, 1);
+    await world.close();
   },
 
   /** Workers of rank 0 are terminated while they talk to rank 1: neither main thread is harmed. */
