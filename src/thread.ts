@@ -401,7 +401,7 @@ export class Thread implements RequestOwner {
       this.#native.cancel(index);
     }
     this.#drain();
-    if (ends.length === 0 || timeout <= 0) return;
+    if (ends.length === 0) return;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, timeout);

@@ -4,6 +4,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { type Communicator, type Message, World } from "carillon";
 import { native } from "../../src/native.js";
+import { now } from "./clock.js";
 import { checkMark, mark } from "./payload.js";
 import { answer, onCommand } from "./serve.js";
 
@@ -133,10 +134,4 @@ function timeWrapping(): () => number {
     return buffer;
   };
   return () => last;
-}
-
-/** The clock that both processes share (CLOCK_MONOTONIC), in nanoseconds. */
-function now(): number {
-  const [seconds, nanoseconds] = process.hrtime();
-  return seconds * 1e9 + nanoseconds;
 }

@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { MessageQueue, World } from "carillon";
+import { now } from "./clock.js";
 import { answer, onCommand } from "./serve.js";
 
 const ORDER = 0;
@@ -24,12 +25,6 @@ interface Order {
 interface Hop {
   readonly word: Int32Array;
   readonly start: Float64Array;
-}
-
-/** The clock that all processes share (CLOCK_MONOTONIC), in nanoseconds. */
-function now(): number {
-  const [seconds, nanoseconds] = process.hrtime();
-  return seconds * 1e9 + nanoseconds;
 }
 
 if (isMainThread) {

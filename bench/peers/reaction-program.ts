@@ -3,6 +3,7 @@
 // Driven line by line by rows/reaction.ts. BENCH_LINK says what carries the message: carillon or a UNIX socket.
 import { writeSync } from "node:fs";
 import { createConnection, createServer, type Socket } from "node:net";
+import { now } from "./clock.js";
 import { Inbox } from "./inbox.js";
 import { MEBIBYTE } from "./payload.js";
 import { answer, onCommand } from "./serve.js";
@@ -23,12 +24,6 @@ interface Link {
   receive(): Promise<Uint8Array>;
   /** Short messages there and back, so that the receiver expects more and waits for them as it likes best. */
   chat(): Promise<void>;
-}
-
-/** The clock that both processes share (CLOCK_MONOTONIC), in nanoseconds. */
-function now(): number {
-  const [seconds, nanoseconds] = process.hrtime();
-  return seconds * 1e9 + nanoseconds;
 }
 
 if (process.env.BENCH_ROLE === "receiver") await receiver();

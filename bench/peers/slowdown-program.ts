@@ -3,6 +3,7 @@
 // computes. `stream`: a number of messages, as fast as back-pressure allows. Answered with a Slowdown.
 import { type Message, type Request, World } from "carillon";
 import { cpuExactNs } from "../harness/cpu.js";
+import { now } from "./clock.js";
 import { compute, iterationsIn } from "./overlap.js";
 import { SHORT_BYTES } from "./payload.js";
 import { answer, onCommand } from "./serve.js";
@@ -84,9 +85,4 @@ async function receiver(): Promise<never> {
     await Promise.all(posted.slice(0, sent));
     posted = posted.slice(sent);
   }
-}
-
-/** The clock that both processes share (CLOCK_MONOTONIC), in nanoseconds. */
-function now(): number {
-  return Number(process.hrtime.bigint());
 }

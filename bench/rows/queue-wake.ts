@@ -7,7 +7,7 @@ import type { Context, Result, Row } from "../harness/row.js";
 import { distribution, median } from "../harness/stats.js";
 import { startRanks } from "../peers/carillon.js";
 
-export const WAYS = {
+const WAYS = {
   idle: "carillon, take(), the queue's maker asleep in its loop",
   computing: "carillon, take(), the queue's maker computes",
   bell: "carillon, await recv, asleep in its loop",
