@@ -22,7 +22,7 @@ import { described, explained } from "./failures.js";
 import { Group } from "./group.js";
 import { Lease } from "./lease.js";
 import type { Message } from "./message.js";
-import { native, SendFlag } from "./native.js";
+import { Call, native, SendFlag } from "./native.js";
 import type { Offer } from "./offer.js";
 import {
   type AllreduceOptions,
@@ -43,6 +43,7 @@ import { type Operation, Request } from "./request.js";
 import { type MessageStream, messageStream } from "./stream.js";
 import { RING_BYTES, type Taker, type TakerOptions } from "./taker.js";
 import type { Thread } from "./thread.js";
+import { shortKind, type TypedArray } from "./value/kinds.js";
 import { type Encoded, encode } from "./value.js";
 
 /** What the communicators of one thread share. */
@@ -127,6 +128,11 @@ export class Communicator {
       const thread = this.#open(undefined, signal);
       checkRank(dest, "dest", this.size, false);
       checkTag(tag, false);
+      const kind = shortKind(value, Call.inlineBytes);
+      if (kind >= 0) {
+        const flags = synchronous ? SendFlag.synchronous : 0;
+        return thread.sendShort(dest, tag, this.#context, kind, value as TypedArray, flags, signal, this.group);
+      }
       if (value instanceof Lease) {
         return thread.sendLease(dest, tag, this.#context, synchronous, value, signal, this.group);
       }

@@ -30,7 +30,7 @@ import { Request, type RequestOwner } from "./request.js";
 import { ScatterList } from "./scatter.js";
 import type { Settings } from "./settings.js";
 import { RING_BYTES, Taker, type TakerOptions } from "./taker.js";
-import { kindOf } from "./value/kinds.js";
+import { bytesOf, kindOf, type TypedArray, type TypedTarget, viewsOfEachKind } from "./value/kinds.js";
 import { checkView, contentsOf, Encoding } from "./value.js";
 
 /** What a pending request needs when its record comes. */
@@ -43,6 +43,9 @@ interface Pending {
 }
 
 const nothing = () => {};
+
+/** Bytes that a loop copies sooner than `set` does (8 bytes 9 against 14 ns, 64 bytes 58 against 16). */
+const SHORTER_IN_A_LOOP = 16;
 
 /** What `send` returns when the message has left already: most of the time, so it is always the same one. */
 const SENT = new Request<void>({ name: "send", peer: -1, tag: -1 }).fulfill(undefined);
@@ -62,6 +65,8 @@ export class Thread implements RequestOwner {
   readonly #nativeRecv: NativeBinding["recv"];
   readonly #queue: Int32Array;
   readonly #inline: Uint8Array;
+  /** The body in the call area, for each kind of typed array. */
+  readonly #inlineViews: readonly (TypedTarget | undefined)[];
   readonly #records: Records;
   readonly #pending: (Pending | undefined)[] = [];
   readonly #takers = new Set<Taker>();
@@ -79,6 +84,7 @@ export class Thread implements RequestOwner {
     const memory = new SharedArrayBuffer(4 * (Queue.records + Queue.capacity * Queue.recordWords));
     this.#queue = new Int32Array(memory);
     this.#inline = new Uint8Array(memory);
+    this.#inlineViews = viewsOfEachKind(memory, 4 * (Queue.call + Call.inline), Call.inlineBytes);
     this.#records = new Records(this.#native, this.#queue);
     this.observer = new Observer(this.#native, this.#queue);
     this.#native.attach(this.#queue, () => {
@@ -128,22 +134,58 @@ export class Thread implements RequestOwner {
     signal: AbortSignal | undefined,
     group: Group | undefined,
   ): Request<void> {
+    if (payload instanceof Uint8Array && payload.length <= Call.inlineBytes && !(flags & SendFlag.lease)) {
+      this.#copyToCall(0, payload);
+      return this.#send(dest, tag, context, encoding, flags, undefined, signal, group);
+    }
+    this.#queue[Queue.call + Call.bytes] = -1;
+    return this.#send(dest, tag, context, encoding, flags, payload, signal, group);
+  }
+
+  /** A typed array of this kind, of at most Call.inlineBytes bytes, which are copied at once. */
+  sendShort(
+    dest: number,
+    tag: number,
+    context: number,
+    kind: number,
+    view: TypedArray,
+    flags: number,
+    signal: AbortSignal | undefined,
+    group: Group | undefined,
+  ): Request<void> {
+    this.#copyToCall(kind, view);
+    return this.#send(dest, tag, context, Encoding.view + kind, flags, undefined, signal, group);
+  }
+
+  #copyToCall(kind: number, view: TypedArray): void {
+    const bytes = bytesOf(kind, view);
+    this.#queue[Queue.call + Call.bytes] = bytes;
+    if (kind === 0 && bytes <= SHORTER_IN_A_LOOP) {
+      const inline = this.#inline;
+      const start = 4 * (Queue.call + Call.inline);
+      for (let i = 0; i < bytes; i++) inline[start + i] = view[i] as number;
+    } else {
+      (this.#inlineViews[kind] as TypedTarget).set(view);
+    }
+  }
+
+  /** `payload`: undefined if it is in the call area already. */
+  #send(
+    dest: number,
+    tag: number,
+    context: number,
+    encoding: number,
+    flags: number,
+    payload: ArrayBufferView | readonly ArrayBufferView[] | undefined,
+    signal: AbortSignal | undefined,
+    group: Group | undefined,
+  ): Request<void> {
     const queue = this.#queue;
     const peer = worldRank(group, dest);
     this.#call(peer, tag, context);
     queue[Queue.call + Call.encoding] = encoding;
     queue[Queue.call + Call.flags] = flags;
-    let index: number;
-    if (payload instanceof Uint8Array && payload.length <= Call.inlineBytes && !(flags & SendFlag.lease)) {
-      const inline = this.#inline;
-      const start = 4 * (Queue.call + Call.inline);
-      for (let i = 0; i < payload.length; i++) inline[start + i] = payload[i] as number;
-      queue[Queue.call + Call.bytes] = payload.length;
-      index = this.#nativeSend();
-    } else {
-      queue[Queue.call + Call.bytes] = -1;
-      index = this.#nativeSend(payload);
-    }
+    const index = payload ? this.#nativeSend(payload) : this.#nativeSend();
     if (index === DONE) {
       this.#drain(); // it may have gone to a receive of this thread, which needs no turn of the event loop to hear of it
       return SENT;

@@ -6,6 +6,10 @@ const PROGRAM = "point-to-point.mjs";
 
 describe("between ranks", () => {
   test("bytes of every size arrive unchanged, into every kind of memory", () => shares(2, PROGRAM, ["sizes"]));
+  test("short typed arrays of every kind are the receiver's, whatever their sender does next", async () => {
+    await shares(2, PROGRAM, ["short"]);
+    await shares(1, PROGRAM, ["short"]);
+  });
   test("bytes are sent from shared memory", () => shares(2, PROGRAM, ["fromShared"]));
   test("values arrive as structuredClone makes them", () => shares(2, PROGRAM, ["values"]));
   test("any number of views is gathered into one message", () => shares(2, PROGRAM, ["gathers"]));

@@ -7,6 +7,17 @@ interface ViewConstructor {
   new (buffer: ArrayBufferLike, byteOffset: number, length: number): ArrayBufferView;
 }
 
+/** What all kinds but DataView have. */
+export interface TypedArray extends ArrayBufferView {
+  readonly length: number;
+  readonly [index: number]: number | bigint;
+}
+
+/** One that takes what others of its kind hold. */
+export interface TypedTarget {
+  set(from: TypedArray): void;
+}
+
 interface Kind {
   readonly name: string;
   readonly bytes: number;
@@ -45,13 +56,43 @@ const tagGetter = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Arr
  * is a Uint8Array.
  */
 export function kindOf(view: ArrayBufferView): number {
-  if (Object.getPrototypeOf(view) === Uint8Array.prototype) return 0; // most of the time
   const name = tagGetter.call(view) ?? "DataView";
+  if (name === "Uint8Array") return 0; // most of the time
   const kind = kindByName.get(name);
   if (kind === undefined) {
     throw new CarillonError("ERR_CARILLON_DATA_CLONE", `a ${name} cannot be sent by this version of Carillon`);
   }
   return kind;
+}
+
+/**
+ * The number of a typed array's kind if it has at most `most` bytes, but some; else -1. It leaves `buffer` alone, whose first use moves
+ * a short array's bytes out of the heap (1.2 µs, where making the array takes 40 ns).
+ */
+export function shortKind(value: unknown, most: number): number {
+  if (typeof value !== "object" || value === null) return -1;
+  const name = tagGetter.call(value);
+  if (name === undefined) return -1;
+  const kind = name === "Uint8Array" ? 0 : (kindByName.get(name) ?? -1);
+  if (kind < 0) return -1;
+  const bytes = bytesOf(kind, value as TypedArray);
+  return bytes > 0 && bytes <= most ? kind : -1;
+}
+
+/** `byteLength` of a typed array of this kind, in half the time. */
+export function bytesOf(kind: number, view: TypedArray): number {
+  return kind === 0 ? view.length : view.length * (KINDS[kind] as Kind).bytes;
+}
+
+/** Views of `bytes` bytes of the same memory, by kind: what arrays of that kind are copied into without a look at their buffer. */
+export function viewsOfEachKind(
+  buffer: ArrayBufferLike,
+  byteOffset: number,
+  bytes: number,
+): readonly (TypedTarget | undefined)[] {
+  return KINDS.map(({ name, bytes: size, make }) =>
+    make && name !== "DataView" ? (new make(buffer, byteOffset, bytes / size) as unknown as TypedTarget) : undefined,
+  );
 }
 
 /** Bytes an element of what this constructor makes; undefined if it is no kind of view. */

@@ -107,8 +107,8 @@ await play({
 
   async buffers(world) {
     const options = { dest: 1 - world.rank };
-    const resizable = () => new ArrayBuffer(8, { maxByteLength: 16 });
-    const growable = () => new SharedArrayBuffer(8, { maxByteLength: 16 });
+    const resizable = () => new ArrayBuffer(80, { maxByteLength: 160 });
+    const growable = () => new SharedArrayBuffer(80, { maxByteLength: 160 });
     for (const value of [
       transferred().view,
       transferred().buffer,
@@ -125,6 +125,10 @@ await play({
         await rejects(world.send(memory, options), "ERR_CARILLON_INVALID_BUFFER");
         await rejects(world.recv({ into: memory }), "ERR_CARILLON_INVALID_BUFFER");
       }
+      // So short that it is copied at once.
+      const short = new Float64Array(buffer, 8, 8).fill(world.rank);
+      const { value } = await world.sendrecv(short, options);
+      assert.deepEqual(value, new Float64Array(8).fill(options.dest));
     }
     await works(world);
   },

@@ -74,6 +74,19 @@ const VALUES = [
   Uint8Array.of(1, 2, 3).buffer,
 ];
 
+const KINDS = {
+  Uint8Array,
+  Int8Array,
+  Uint8ClampedArray,
+  Int16Array,
+  Uint16Array,
+  Int32Array,
+  Uint32Array,
+  Float32Array,
+  Float64Array,
+};
+Object.assign(KINDS, { BigInt64Array, BigUint64Array }, globalThis.Float16Array && { Float16Array });
+
 const GATHERS = [
   [new Float64Array([1]), new Uint8Array([2, 3])],
   [new Uint8Array(0)],
@@ -112,6 +125,27 @@ await play({
           const second = await world.recv({ into: other.into });
           assert.deepEqual([second.source, second.tag], [0, 2]);
           check(second, other.into, other.around, late, `${what}, posted after it came`);
+        }
+      }
+    }
+  },
+
+  /** Typed arrays up to 64 bytes are copied when they are sent: whole, parts of others, and what JavaScript made anew. */
+  async short(world) {
+    const dest = (world.rank + 1) % world.size;
+    for (const Type of [...Object.values(KINDS), Buffer]) {
+      const size = Type.BYTES_PER_ELEMENT ?? 1;
+      for (const count of new Set([0, 1, 3, 64 / size, 64 / size + 1])) {
+        const all = Type === Buffer ? Buffer.from(bytes(count + 5, 7)) : new Type(bytes((count + 5) * size, 7).buffer);
+        for (const view of [all.subarray(2, 2 + count), all.slice(0, count)]) {
+          const expected = structuredClone(view.slice());
+          const receive = world.recv();
+          const sent = world.send(view, { dest });
+          if (count * size <= 64) view.fill(typeof all[0] === "bigint" ? 9n : 9); // it has left, or been copied
+          await sent;
+          const { value, byteLength } = await receive;
+          assert.equal(byteLength, count * size);
+          assert.deepEqual(value, expected);
         }
       }
     }
