@@ -27,6 +27,8 @@ export interface Question {
   /** Where a batch must be longer than its turn would be, so that its beginning and end do not count: passes, or nanoseconds. */
   readonly minCount?: number;
   readonly minNs?: number;
+  /** How long a thorough run warms up at least, where the usual time is too short for what is called some thousand times a second. */
+  readonly warmUpNs?: number;
 }
 
 const MIN_COUNT = 8;
@@ -69,13 +71,13 @@ class Turn {
   }
 
   /** Runs until the compilers have seen enough, and learns how many passes fill a batch. */
-  async warmUp(turnNs: number): Promise<void> {
+  async warmUp(turnNs: number, leastNs: number): Promise<void> {
     const batchNs = Math.max(turnNs, this.question.minNs ?? 0);
     let spent = 0;
     let passes = 0;
     let perPass = Number.POSITIVE_INFINITY;
     let count = this.minCount;
-    while (spent < WARM_UP_MIN_NS || (passes < WARM_UP_PASSES && spent < WARM_UP_MAX_NS)) {
+    while (spent < leastNs || (passes < WARM_UP_PASSES && spent < WARM_UP_MAX_NS)) {
       const { nanoseconds } = await this.batch("rate", count);
       perPass = nanoseconds / count;
       spent += nanoseconds;
@@ -139,12 +141,13 @@ export async function interleave(question: Question, context: Context): Promise<
     }
   }
 
+  const warmUpNs = Math.max(WARM_UP_MIN_NS, (!context.quick && question.warmUpNs) || 0);
   try {
     context.progress("starting");
     await Promise.all(turns.map((turn) => attempt(turn, () => turn.start())));
     for (const turn of turns) {
       context.progress(`warming up ${turn.peer.name}`);
-      await attempt(turn, () => turn.warmUp(context.batchNs));
+      await attempt(turn, () => turn.warmUp(context.batchNs, warmUpNs));
     }
     const started = performance.now();
     for (const turn of turns) turn.beginRounds();

@@ -18,6 +18,7 @@ interface Passing {
 interface Streaming extends Passing {
   readonly bytes: number;
   readonly minNs?: number;
+  readonly warmUpNs?: number;
   readonly thorough?: boolean;
 }
 

@@ -87,7 +87,6 @@ void on_prepare(uv_prepare_t*);         // the loop is about to block
 void watch_bell(Environment*);          // this loop takes part in the rank's bell
 void after_leave(Environment*);         // copies what is short, hands on what is long
 bool bring_records(Environment*);       // frees what was drained, fills the room; are there records?
-uint64_t now_ns();
 void say_running(Environment*, bool runs);  // JavaScript runs on this thread; or (before a poll) it may sleep. Looks for interrupts
 
 // A word of the queue's shared memory: Queue in src/native.ts.

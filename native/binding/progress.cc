@@ -165,6 +165,12 @@ int look_on(Rank* r) {
   return 0;
 }
 
+// A sender that runs JavaScript may be on its way to its next wait, where it pushes the body.
+void await_sender(const Engine& engine, const Request* request) {
+  constexpr uint64_t kComes = 20'000;  // ns
+  for (uint64_t until = now_ns() + kComes; engine.soon_better_pushed(request) && now_ns() < until;) relax();
+}
+
 void* run(void* argument) {
   auto* r = static_cast<Rank*>(argument);
   ask_for_short_slice();
@@ -194,7 +200,7 @@ void* run(void* argument) {
     free_spent(r);
     // The bell is not heard while a body is copied, so look after each part.
     std::optional<BesideComputation> beside;
-    while (!r->stop.load(std::memory_order_acquire) && copy_one(r, UINT64_MAX, nullptr, &beside)) r->engine.poll(nullptr);
+    while (!r->stop.load(std::memory_order_acquire) && copy_one(r, UINT64_MAX, nullptr, nullptr, &beside)) r->engine.poll(nullptr);
   }
   r->engine.set_polled(false);
   r->engine.poll(nullptr);
@@ -211,10 +217,10 @@ bool land_in_stage(Request* r) {
   return r->landing != nullptr;
 }
 
-bool copy_one(Rank* r, uint64_t most, CompletionQueue* own, std::optional<BesideComputation>* beside) {
+bool copy_one(Rank* r, uint64_t most, CompletionQueue* own, const Idle* idle, std::optional<BesideComputation>* beside) {
   // If somebody else holds the guard, it hears of what waits when it leaves.
   if (!r->engine.try_enter()) return false;
-  Request* request = r->engine.next_pull(most);
+  Request* request = r->engine.next_pull(most, idle ? idle->most_whole : most);
   if (own && request) r->engine.leave_to_copy(own);
   else r->engine.leave(own);
   if (!request) return false;
@@ -227,12 +233,12 @@ bool copy_one(Rank* r, uint64_t most, CompletionQueue* own, std::optional<Beside
   if (beside && !*beside && request->got_bytes > kLongCopy) beside->emplace(r);
   Scatter* scatter = request->list && !request->landing ? static_cast<Scatter*>(request->owned) : nullptr;
   Pull result = Pull::unreadable;
-  bool pushed = own && !scatter && r->engine.better_pushed(request);
-  if (pushed && land_in_stage(request)) {
-    result = Pull::pushed;
-  } else if (scatter || land_in_stage(request)) {
-    do result = scatter ? pull_scattered(r->engine, request, scatter) : r->engine.pull(request);
-    while (result == Pull::more && own && !request->abandon.load(std::memory_order_relaxed));
+  if (scatter || land_in_stage(request)) {
+    if (idle && !scatter) await_sender(r->engine, request);
+    do {
+      if (scatter) result = pull_scattered(r->engine, request, scatter);
+      else result = own && r->engine.better_pushed(request) ? Pull::pushed : r->engine.pull(request);
+    } while (result == Pull::more && own && !request->abandon.load(std::memory_order_relaxed) && (!idle || idle->stays(idle->self)));
   }
   if (result == Pull::forbidden && !land_in_stage(request)) result = Pull::unreadable;  // packets know no list of views
   request->submission_kind = SubmissionKind::pulled;

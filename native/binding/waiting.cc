@@ -18,7 +18,7 @@ namespace {
 constexpr uint64_t kLook = 50'000;           // ns without a completion
 constexpr uint64_t kLookForBodies = 150'000;  // the same where long bodies come and go, which take their time
 constexpr uint64_t kLongBody = 2 << 20;      // bytes: while a peer pulls one of more this thread sleeps
-constexpr uint64_t kLookMost = 250'000;      // ns, while a peer copies a body of ours
+constexpr uint64_t kLookMost = 1'000'000;    // ns, while a peer copies a body of ours, which may want the next part pushed
 constexpr uint64_t kLookAround = 5'000;      // ns between looks at the loop's other descriptors, a system call
 constexpr int kTurns = 8;                    // of JavaScript in one turn of the loop, before it polls
 constexpr int kRest = 200;                   // about 5 µs
@@ -29,7 +29,7 @@ constexpr uint64_t kLull = 10'000'000;       // ns without a completion that end
 constexpr uint32_t kLosses = 3;              // in a row, then back off
 constexpr uint64_t kBackOffFirst = 1'000'000, kBackOffMost = 64'000'000;
 constexpr uint64_t kShortCopy = 1 << 20;     // bytes a JavaScript thread copies by itself: waking another costs as much ...
-constexpr uint64_t kIdleCopy = 8 << 20;      // ... and where it would only wait: a millisecond
+constexpr uint64_t kIdleCopy = 8 << 20;      // ... and of a lent one where it would only wait: a millisecond
 
 // Or something in the rings of its takers, or other news.
 bool has_records(Environment* e) {
@@ -74,17 +74,33 @@ void call_drain(Environment* e) {
   if (bring_records(e)) signal_descriptor(e->notify_descriptor);  // the loop's other callbacks first
 }
 
-// Bodies of at most `most` bytes, longer ones are left to the progress thread. One that waits copies for a millisecond at most.
-// False: the progress thread has been asked.
-bool copy_bodies(Environment* e, uint64_t most) {
+// Is any other descriptor of the loop ready? The bell may have rung before its ringer saw that we look: that is answered here, and
+// since its entry is edge-triggered, and all of libuv's are not, asking takes nothing else from the loop.
+bool others_ready(Environment* e) {
+  epoll_event events[4];
+  long count = system_call(SYS_epoll_pwait, uv_backend_fd(e->loop), reinterpret_cast<long>(events), 4, 0);
+  for (long i = 0; i < count; ++i)
+    if (events[i].data.fd != e->rank->bell) return true;
+  return false;
+}
+
+// Short bodies, and a thread that would only wait copies any, for a millisecond; the rest is left to the progress thread.
+// False: that has been asked.
+bool copy_bodies(Environment* e, bool waits) {
   bool all = true;
-  const bool idle = most > kShortCopy;
-  const uint64_t begin = e->copies_wait && idle ? now_ns() : 0;
+  struct Turn {
+    Environment* e;
+    uint64_t end;
+  } turn = {e, e->copies_wait && waits ? now_ns() + kTurn : 0};
+  const Idle idle = {kIdleCopy, [](void* self) {
+    const auto* turn = static_cast<Turn*>(self);
+    return now_ns() < turn->end && !others_ready(turn->e);
+  }, &turn};
   while (e->copies_wait) {
     e->copies_wait = false;
-    if (idle && now_ns() - begin > kTurn) most = kShortCopy;
-    if (copy_one(e->rank, most, &e->queue)) continue;
-    if (idle) say_waiting(e);  // before the other thread wakes, on this processor perhaps
+    const bool any = waits && now_ns() < turn.end;
+    if (copy_one(e->rank, any ? UINT64_MAX : kShortCopy, &e->queue, any ? &idle : nullptr)) continue;
+    if (waits) say_waiting(e);  // before the other thread wakes, on this processor perhaps
     nudge_progress(e->rank);
     e->copies_wait = all = false;
   }
@@ -92,7 +108,7 @@ bool copy_bodies(Environment* e, uint64_t most) {
 }
 
 // The same where JavaScript has nothing to do but to wait.
-void after_idle_leave(Environment* e) { copy_bodies(e, has_records(e) ? kShortCopy : kIdleCopy); }
+void after_idle_leave(Environment* e) { copy_bodies(e, !has_records(e)); }
 
 void on_bell(uv_poll_t* handle, int, int) {
   auto* e = static_cast<Environment*>(handle->data);
@@ -108,16 +124,6 @@ bool peer_shares_processor(Environment* e) {
   Engine& engine = e->rank->engine;
   const Port* port = engine.peer(engine.last_peer()).port;
   return port && port->processor->load(std::memory_order_relaxed) == static_cast<uint32_t>(sched_getcpu()) + 1;
-}
-
-// Is any other descriptor of the loop ready? The bell may have rung before its ringer saw that we look: that is answered here, and
-// since its entry is edge-triggered, and all of libuv's are not, asking takes nothing else from the loop.
-bool others_ready(Environment* e) {
-  epoll_event events[4];
-  long count = system_call(SYS_epoll_pwait, uv_backend_fd(e->loop), reinterpret_cast<long>(events), 4, 0);
-  for (long i = 0; i < count; ++i)
-    if (events[i].data.fd != e->rank->bell) return true;
-  return false;
 }
 
 uint64_t bytes_moved(const Engine& engine) {
@@ -159,9 +165,10 @@ Look look_for_a_while(Environment* e, uint64_t deadline) {
       deadline = now + kLook;
       stalled_at = 0;
     }
-    bool over = now > deadline && (now > begin + kLookMost || engine.being_pulled() == 0);
-    if (over || peer_shares_processor(e)) {
+    const bool being_pulled = engine.being_pulled() != 0;
+    if ((now > deadline && (now > begin + kLookMost || !being_pulled)) || peer_shares_processor(e)) {
       engine.take_over();
+      aside = being_pulled;  // a long body takes its time: that says nothing of the next
       break;
     }
     if (now > look_around_at) {
@@ -172,14 +179,14 @@ Look look_for_a_while(Environment* e, uint64_t deadline) {
       else if (stalled_at == 0) stalled_at = now;
       else if (now - stalled_at > kStall && engine.take_over()) break;
       if (others_ready(e)) break;
-      aside = engine.being_pulled() > kLongBody;
+      aside = engine.being_pulled(true) > kLongBody;
       if (aside) break;
     }
   }
   say_running(e, has_records(e));
   engine.leave(&e->queue);
   say_awake(e);
-  aside |= !copy_bodies(e, kIdleCopy);
+  aside |= !copy_bodies(e, true);
   if (has_records(e)) return Look::won;
   return aside ? Look::stand_aside : won || moved != moved_before ? Look::won : Look::lost;
 }
@@ -400,7 +407,7 @@ void say_running(Environment* e, bool runs) {
 
 void after_leave(Environment* e) {
   free_spent(e->rank);
-  copy_bodies(e, kShortCopy);
+  copy_bodies(e, false);
 }
 
 }  // namespace carillon

@@ -167,7 +167,7 @@ bool Engine::detach(CompletionQueue* queue) {
       Peer& p = peers_[r->from];
       if (r->state == RequestState::pulling) pulls_.remove(r);
       else p.incoming.remove(r);
-      p.driver->finish(p.port, {r->slot, r->generation}, Outcome::pulled);
+      p.driver->finish(p.port, {r->slot, r->generation}, Outcome::pulled, 0);
       credit(p, bucket_of(r->context, r->got_tag), 0, 1);
       p.driver->publish(p.port);
       p.touched = true;

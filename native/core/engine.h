@@ -98,9 +98,8 @@ struct Limits {
   uint32_t wait_bytes = 1024;               // bodies up to this wait for credit rather than become offers
   uint64_t quota_bytes = 4 << 20;           // of each peer: charged for eager bodies (charge_of) that wait here
   uint64_t quota_envelopes = 4096;          // the same in messages
-  // Bodies that are pushed although they could be pulled; and up to which size if their sender's JavaScript runs: it may compute. Longer
-  // ones are pulled, at the same cost whether their sender computes or not, so that a computation hides all of it.
-  uint64_t pushed_least = 32 << 10, pushed_most = 16 << 20, pushed_running = 2 << 20;
+  // Bodies that are pushed although they could be pulled, from this size on; and up to which if their sender's JavaScript runs: it may compute.
+  uint64_t pushed_least = 32 << 10, pushed_running = 2 << 20;
   uint64_t max_message = uint64_t{1} << 32;  // larger offers are a protocol error
   // What a handler does for each peer before it hands the rest to the progress thread: packets received, packets sent, outcomes heard.
   uint32_t handler_packets = 16;
@@ -187,16 +186,20 @@ class Engine {
   void drop_parcels(void (*drop)(Parcel*));  // at the very end: messages to oneself that nobody received
   Submission* take_spent() { return spent_.empty() ? nullptr : spent_.take_all(); }  // any thread: parcels to free
   void touch_all();                 // have every peer looked at, and rung if it sleeps
-  Request* next_pull(uint64_t most);  // a body of at most `most` bytes to copy outside the guard, or null
+  // A body of at most `most` bytes to copy outside the guard, of `most_whole` if it is lent and copied in one go; or null.
+  Request* next_pull(uint64_t most, uint64_t most_whole);
+  Request* next_pull(uint64_t most) { return next_pull(most, most); }
   void pulled(Request*, Pull);      // what became of it (without the guard: submit it, kind pulled, pull_result)
   bool pull_waiting() const { return !pulls_.empty(); }
   // Bodies that come in parts and whose senders sleep: have them pulled (by next_pull). True: there were some.
   bool take_over();
   bool parts_stall() const;  // would take_over find some?
-  // Bytes of the longest body of ours that a peer has claimed and pulls, as far as can be seen.
-  uint64_t being_pulled() const;
-  // Rather tell the sender to push what next_pull gave: finish it with Pull::pushed. Outside the guard; a hint.
+  // Bytes of the longest body of ours that a peer has claimed and pulls, as far as can be seen; or that its progress thread pulls, while
+  // nobody else of it looks at the rings.
+  uint64_t being_pulled(bool by_sleepers = false) const;
+  // Rather tell the sender to push what next_pull gave, or the rest of it: finish it with Pull::pushed. Outside the guard; a hint.
   bool better_pushed(const Request*) const;
+  bool soon_better_pushed(const Request*) const;
   bool look() const;                // is there anything to do?
   bool pending() const { return guard_.pending(); }
   // The rank's JavaScript runs from now on, or (said before a poll) may sleep, or has run so long that it is better rung. Counts if
@@ -276,7 +279,7 @@ class Engine {
   Request* close_offer(Peer&, uint16_t slot);
   bool outcomes(Peer&);  // false: there may be more
   // push.cc
-  void start_push(Peer&, Request*);
+  void start_push(Peer&, Request*, uint64_t done);
   void push(Peer&);
   uint64_t push_part(Peer&, Request*);
   bool stalls(const Peer&) const;

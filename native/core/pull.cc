@@ -39,10 +39,10 @@ void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h, const
   }
 }
 
-Request* Engine::next_pull(uint64_t most) {
+Request* Engine::next_pull(uint64_t most, uint64_t most_whole) {
   for (Request* r = pulls_.first(); r; r = RequestList::next(r)) {
     bool kept = r->lent && !r->landing && !r->loan.read_only;  // mapping costs the same at any size
-    if (r->got_bytes > most && !kept && !better_pushed(r)) continue;
+    if (r->got_bytes > (r->lent ? most_whole : most) && !kept && !better_pushed(r)) continue;
     pulls_.remove(r);
     r->running = true;
     return r;
@@ -68,7 +68,7 @@ void Engine::pulled(Request* r, Pull result) {
   }
   if (abandoned) {
     // Its thread has gone; for the sender that is as good as delivered. One that took it back meanwhile waits for an answer.
-    p.driver->finish(p.port, ticket, result == Pull::revoked ? Outcome::refused : r->mapped ? Outcome::mapped : Outcome::pulled);
+    p.driver->finish(p.port, ticket, result == Pull::revoked ? Outcome::refused : r->mapped ? Outcome::mapped : Outcome::pulled, 0);
     credit(p, bucket_of(r->context, r->got_tag), 0, 1);
     p.driver->publish(p.port);
     p.touched = true;
@@ -79,10 +79,10 @@ void Engine::pulled(Request* r, Pull result) {
     case Pull::forbidden:
     case Pull::pushed:
       r->state = RequestState::incoming;
-      r->pulled = 0;
+      if (result == Pull::forbidden) r->pulled = 0;
       p.incoming.append(r);
       p.left = false;
-      p.driver->finish(p.port, ticket, Outcome::push);
+      p.driver->finish(p.port, ticket, Outcome::push, static_cast<uint32_t>(r->pulled / pull_part));
       (result == Pull::pushed ? p.told : p.touched) = true;
       return;
     case Pull::complete:
@@ -90,7 +90,7 @@ void Engine::pulled(Request* r, Pull result) {
                    : r->mapped                    ? Storage::lease
                    : r->got_bytes <= inline_bytes ? Storage::in_record
                                                   : Storage::stage;
-      p.driver->finish(p.port, ticket, r->mapped ? Outcome::mapped : Outcome::pulled);
+      p.driver->finish(p.port, ticket, r->mapped ? Outcome::mapped : Outcome::pulled, 0);
       ++counters_.received;
       ++counters_.bodies;
       counters_.bytes_received += r->got_bytes;
@@ -98,7 +98,7 @@ void Engine::pulled(Request* r, Pull result) {
       break;
     case Pull::revoked:
       // The sender took it back in the middle: the receive returns to its place in line, unless it wanted this one.
-      p.driver->finish(p.port, ticket, Outcome::refused);
+      p.driver->finish(p.port, ticket, Outcome::refused, 0);
       if (takes_one(r)) complete(r, Status::taken_back);
       else match_or_post(r);
       break;
@@ -108,7 +108,7 @@ void Engine::pulled(Request* r, Pull result) {
       else complete(r, Status::peer_lost);
       break;
     default:
-      p.driver->finish(p.port, ticket, Outcome::failed);
+      p.driver->finish(p.port, ticket, Outcome::failed, 0);
       complete(r, Status::unreadable);
   }
   credit(p, bucket, 0, 1);

@@ -14,10 +14,11 @@ constexpr uint64_t kBodyTurn = 1 << 20;      // bytes of one body before the nex
 
 // ---- as sender ------------------------------------------------------------------------------------------------------
 
-void Engine::start_push(Peer& p, Request* r) {
+// Its receiver has the first `done` bytes already.
+void Engine::start_push(Peer& p, Request* r, uint64_t done) {
   r->state = RequestState::pushing;
   ++counters_.pushed;
-  r->pulled = 0;
+  r->pulled = done;
   p.pushes.append(r);
   if (!handler_) push(p);  // else progress has it done
 }
@@ -99,13 +100,21 @@ bool Engine::take_part(Peer& p, const PacketHeader& h, const unsigned char* body
   return true;
 }
 
-// Is the body's sender there to push it, and the body worth it?
+// Is the body's sender there to push the rest of it, and that worth it?
 bool Engine::better_pushed(const Request* r) const {
   const Port* port = peers_[r->from].port;
-  uint64_t attention = port->attention->load(std::memory_order_relaxed);
-  uint64_t most = Attention::asleep(attention) ? limits_.pushed_running : limits_.pushed_most;
-  return Attention::lingers(attention) && r->got_bytes >= limits_.pushed_least && r->got_bytes <= most && !r->taken_over &&
-         r->pulled == 0 && port->readable.load(std::memory_order_relaxed);
+  const uint64_t rest = r->got_bytes - r->pulled;
+  if (rest < limits_.pushed_least || r->taken_over || r->pulled > most_parts * pull_part || r->pulled % pull_part != 0 ||
+      !port->readable.load(std::memory_order_relaxed))
+    return false;
+  const uint64_t attention = port->attention->load(std::memory_order_relaxed);
+  return Attention::lingers(attention) && (rest <= limits_.pushed_running || !Attention::asleep(attention));
+}
+
+// May it soon be better pushed: does its sender run JavaScript, perhaps only as far as to its next wait?
+bool Engine::soon_better_pushed(const Request* r) const {
+  const uint64_t attention = peers_[r->from].port->attention->load(std::memory_order_relaxed);
+  return r->got_bytes - r->pulled > limits_.pushed_running && !r->taken_over && Attention::lingers(attention) && Attention::asleep(attention);
 }
 
 // Does the peer sleep over bodies that could be pulled, too?
@@ -120,11 +129,12 @@ bool Engine::parts_stall() const {
   return false;
 }
 
-uint64_t Engine::being_pulled() const {
+uint64_t Engine::being_pulled(bool by_sleepers) const {
   uint64_t longest = 0;
   for (uint32_t i = 0; i < size_; ++i) {
     const Peer& p = peers_[i];
     if (p.open_offers == 0 || p.ended) continue;
+    if (by_sleepers && !Attention::asleep(p.port->attention->load(std::memory_order_relaxed))) continue;
     for (uint16_t slot = 0; slot < max_slots; ++slot)
       if (const Request* r = p.offers[slot]; r && r->state == RequestState::offered && r->bytes > longest &&
                                              p.driver->claimed(p.port, {slot, r->generation}))

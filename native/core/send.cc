@@ -209,13 +209,16 @@ void Engine::flush(Peer& p) {
 bool Engine::outcomes(Peer& p) {
   Ticket ticket;
   Outcome outcome;
+  uint32_t parts;
   for (uint32_t budget = handler_ ? limits_.handler_packets : 2 * max_slots; budget > 0; --budget) {  // a peer that goes on and on holds nobody up
-    if (!p.driver->outcome(p.port, &ticket, &outcome)) return true;
+    if (!p.driver->outcome(p.port, &ticket, &outcome, &parts)) return true;
     if (ticket.slot >= max_slots || ticket.generation == 0 || p.offer_generation[ticket.slot] != ticket.generation)
       continue;  // answers what was taken back meanwhile
     if (outcome == Outcome::push) {
       Request* r = p.offers[ticket.slot];
-      if (r && r->state == RequestState::offered) start_push(p, r);
+      if (!r || r->state != RequestState::offered) continue;
+      if (parts * pull_part < r->bytes) start_push(p, r, parts * pull_part);
+      else complete(close_offer(p, ticket.slot), Status::peer_protocol);
       continue;
     }
     Request* r = close_offer(p, ticket.slot);

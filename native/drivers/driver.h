@@ -41,9 +41,17 @@ enum class Outcome : uint8_t {
   pulled = 1,
   refused = 2,
   failed = 3,
-  push = 4,    // send the body in parts; another outcome follows
+  push = 4,    // send the body, or the rest of it, in parts; another outcome follows
   mapped = 5,  // the receiver has the leased memory itself
 };
+
+// A body is pulled in parts of this many bytes, and what is pushed of it begins after one of the first `most_parts`.
+#ifdef CARILLON_SIM
+constexpr uint64_t pull_part = 512;  // the simulator's bodies are small
+#else
+constexpr uint64_t pull_part = 1 << 20;
+#endif
+constexpr uint32_t most_parts = 255;
 
 constexpr uint32_t board_words = 96;
 constexpr uint32_t max_cells = 8;  // of a rank, for parts of bodies
@@ -139,18 +147,18 @@ struct Driver {
   bool (*revoke)(Port*, Ticket);
   // Sender: has the receiver claimed it, as far as can be seen now?
   bool (*claimed)(const Port*, Ticket);
-  // Sender: the next outcome. False: none. Calls with a ticket that the peer invented are reported as they are; the
-  // core checks.
-  bool (*outcome)(Port*, Ticket*, Outcome*);
+  // Sender: the next outcome; of push, how many parts the receiver has already. False: none. Calls with a ticket or parts that the peer
+  // invented are reported as they are; the core checks.
+  bool (*outcome)(Port*, Ticket*, Outcome*, uint32_t* parts);
   // Receiver: does an offer stand, for now? Claims nothing.
   bool (*stands)(const Port*, Ticket);
   // Receiver: claims an offer.
   Accept (*accept)(Port*, Ticket);
-  // Receiver: copies the next part of a body, at most 1 MiB. NOT under the guard, never in a handler, may block in
+  // Receiver: copies the next part of a body, at most pull_part. NOT under the guard, never in a handler, may block in
   // the kernel. `done` counts bytes copied so far. Checks the offer and the peer's life after the copy.
   Pull (*pull)(Port*, Ticket, uint64_t remote, unsigned char* local, uint64_t bytes, uint64_t* done);
-  // Receiver: tells the sender how it ended, or that it shall push.
-  void (*finish)(Port*, Ticket, Outcome);
+  // Receiver: tells the sender how it ended, or that it shall push, after so many parts.
+  void (*finish)(Port*, Ticket, Outcome, uint32_t parts);
 
   // --- waiting -----------------------------------------------------------------------------------------------------
   // Is there a packet (or a crowd of them, as asked for), an outcome or a notice that was not there at the last

@@ -262,7 +262,7 @@ bool claimed(const Port* port, Ticket ticket) {
   return self(port)->theirs->claim[ticket.slot].load(sequential) == claim_word(ticket.generation);
 }
 
-bool outcome(Port* port, Ticket* ticket, Outcome* result) {
+bool outcome(Port* port, Ticket* ticket, Outcome* result, uint32_t* parts) {
   ShmPort* p = self(port);
   CARILLON_STEP("shm.outcome.load");
   uint64_t head = p->theirs->outcome_head.load(sequential);
@@ -274,15 +274,17 @@ bool outcome(Port* port, Ticket* ticket, Outcome* result) {
   uint64_t word = p->theirs->outcome[p->outcome_tail++ % outcomes].load(std::memory_order_relaxed);
   *ticket = {static_cast<uint16_t>(word >> 8 & 0xffff), static_cast<uint32_t>(word >> 32)};
   *result = static_cast<Outcome>(word & 0xff);
+  *parts = static_cast<uint32_t>(word >> 24 & 0xff);
   // A slot that was answered is free, whoever revoked it meanwhile.
   if (*result != Outcome::push && ticket->slot < slots && p->generations[ticket->slot] == ticket->generation)
     p->mine->offer[ticket->slot].store(offer_word(ticket->generation, free), std::memory_order_relaxed);
   return true;
 }
 
-void finish(Port* port, Ticket ticket, Outcome result) {
+void finish(Port* port, Ticket ticket, Outcome result, uint32_t parts) {
   ShmPort* p = self(port);
-  uint64_t word = uint64_t{ticket.generation} << 32 | uint64_t{ticket.slot} << 8 | static_cast<uint64_t>(result);
+  static_assert(slots <= 1 << 16 && most_parts <= 0xff);
+  uint64_t word = uint64_t{ticket.generation} << 32 | uint64_t{parts} << 24 | uint64_t{ticket.slot} << 8 | static_cast<uint64_t>(result);
   p->mine->outcome[p->outcome_head % outcomes].store(word, std::memory_order_relaxed);
   CARILLON_STEP("shm.outcome.publish");
   p->mine->outcome_head.exchange(++p->outcome_head, sequential);
@@ -306,15 +308,14 @@ Accept accept(Port* port, Ticket ticket) {
   if (now == offer_word(ticket.generation, offered)) return Accept::accepted;
   // Revoked between the two looks: the sender may have seen the claim and wait for an answer. If it did not, the answer
   // is one too many; it is ignored there, and a slot can cause only one such before outcomes are read.
-  if (now == offer_word(ticket.generation, revoked)) finish(port, ticket, Outcome::refused);
+  if (now == offer_word(ticket.generation, revoked)) finish(port, ticket, Outcome::refused, 0);
   return Accept::revoked;
 }
 
 Pull pull(Port* port, Ticket ticket, uint64_t remote, unsigned char* local, uint64_t bytes, uint64_t* done) {
-  constexpr uint64_t chunk = 1024 * 1024;
   ShmPort* p = self(port);
   if (*done < bytes && !p->reads.load(std::memory_order_relaxed)) return Pull::forbidden;
-  uint64_t part = bytes - *done < chunk ? bytes - *done : chunk;
+  uint64_t part = bytes - *done < pull_part ? bytes - *done : pull_part;
   CopyResult copied = CopyResult::ok;
   if (part > 0) {
     CARILLON_STEP("shm.pull");

@@ -11,7 +11,7 @@
 namespace carillon::shm {
 
 constexpr uint64_t magic = 0x314e4f4c4c495241;  // "ARILLON1"
-constexpr uint32_t layout_version = 4;
+constexpr uint32_t layout_version = 5;
 constexpr size_t page = 4096;
 constexpr uint32_t slots = 256;     // offers open to one peer
 constexpr uint32_t outcomes = 1024;  // at most three a slot: push, the end, and see accept() in shm.cc
@@ -42,7 +42,7 @@ struct Lane {
   alignas(64) std::atomic<uint64_t> tail;     // ring bytes consumed
   std::atomic<uint64_t> posted;               // counts publications of changed board words
   alignas(64) std::atomic<uint64_t> board[board_words];
-  alignas(64) std::atomic<uint64_t> outcome[outcomes];  // generation << 32 | slot << 8 | Outcome
+  alignas(64) std::atomic<uint64_t> outcome[outcomes];  // generation << 32 | parts << 24 | slot << 8 | Outcome
   std::atomic<uint64_t> offer[slots];         // as sender: generation << 2 | OfferState
   std::atomic<uint64_t> claim[slots];         // as receiver: generation << 2 | 1
   std::atomic<uint32_t> returned[max_loans];      // as receiver: generation of the lease given back last

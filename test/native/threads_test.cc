@@ -52,11 +52,9 @@ bool copy_one(Rank* rank, uint64_t most, CompletionQueue* own) {
     r->stage_bytes = r->got_bytes;
     r->landing = r->stage;
   }
-  Pull result = Pull::pushed;
-  if (!own || !engine.better_pushed(r)) {
-    do result = engine.pull(r);
-    while (result == Pull::more && own && !r->abandon.load(std::memory_order_relaxed));
-  }
+  Pull result = Pull::more;
+  do result = own && engine.better_pushed(r) ? Pull::pushed : engine.pull(r);
+  while (result == Pull::more && own && !r->abandon.load(std::memory_order_relaxed));
   r->submission_kind = SubmissionKind::pulled;
   r->pull_result = static_cast<uint8_t>(result);
   engine.submit(r, own);

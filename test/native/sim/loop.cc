@@ -50,11 +50,9 @@ bool copy_one(Thread& t, uint64_t most, CompletionQueue* own) {
     request->stage_bytes = request->got_bytes;
     request->landing = request->stage;
   }
-  Pull result = Pull::pushed;
-  if (!own || !engine.better_pushed(request)) {
-    do result = engine.pull(request);
-    while (result == Pull::more && own && !request->abandon.load());
-  }
+  Pull result = Pull::more;
+  do result = own && engine.better_pushed(request) ? Pull::pushed : engine.pull(request);
+  while (result == Pull::more && own && !request->abandon.load());
   if ((result == Pull::revoked || result == Pull::lost || result == Pull::forbidden || result == Pull::pushed) &&
       request->takes != Takes::courier)
     reinterpret_cast<Operation*>(request)->requeued = true;
