@@ -24,9 +24,9 @@ describe("a handle", () => {
 
 describe("a worker", () => {
   test("may end by itself, exit or fail", () => plays(1, PROGRAM, "ends"));
-  test("may be terminated while it loads the addon", () => plays(1, PROGRAM, "loading", "40"));
-  test("may be terminated in mid-transfer: 40 of them, at random moments", { timeout: 300_000 }, () =>
-    ranks(2, PROGRAM, ["terminate", "10"], { ...TERMINATES, patience: 300_000 }).endedWell(),
+  test("may be terminated while it loads the addon", () => plays(1, PROGRAM, "loading", "15"));
+  test("may be terminated in mid-transfer: 24 of them, at random moments", { timeout: 300_000 }, () =>
+    ranks(2, PROGRAM, ["terminate", "6"], { ...TERMINATES, patience: 300_000 }).endedWell(),
   );
 });
 

@@ -103,7 +103,10 @@ async function partner(): Promise<never> {
 function overlapLink(peer: number): OverlapLink {
   const nothing = new Uint8Array(0);
   return {
-    memory: (bytes) => new Uint8Array(new SharedArrayBuffer(bytes)),
+    memory: (bytes) =>
+      process.env.BENCH_MEMORY === "allocated"
+        ? world.allocate(bytes).data
+        : new Uint8Array(new SharedArrayBuffer(bytes)),
     send: (body) => world.send(body, { dest: peer, tag: BODY }),
     receive: (into) => world.recv({ source: peer, tag: BODY, into }).then((message) => message.data),
     signal: () => world.send(nothing, { dest: peer, tag: SIGNAL }),

@@ -38,6 +38,20 @@ export const carillon = (wait: Wait, program = "carillon-program.js"): Peer => (
   start: (placement) => startPair({ size: 2, wait, program, placement }),
 });
 
+/** The same with long bodies in memory that the other rank maps. */
+export const carillonAllocated: Peer = {
+  id: "carillon-allocated",
+  name: "carillon, world.allocate",
+  start: (placement) =>
+    startPair({
+      size: 2,
+      wait: "adaptive",
+      program: "carillon-program.js",
+      placement,
+      env: { BENCH_MEMORY: "allocated" },
+    }),
+};
+
 /** One way, between kinds of memory; by default those that need no copy on the way. */
 export const carillonFlow = (wait: Wait, memory: Memory = "shared-shared", id = `carillon-${wait}`): Peer => ({
   id,

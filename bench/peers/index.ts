@@ -6,7 +6,7 @@ import type { Peer } from "../harness/peer.js";
 import { type Placement, pinMainThreads, placed } from "../harness/placement.js";
 import { LineProcess } from "../harness/process.js";
 import { openSession } from "../harness/session.js";
-import { carillon, carillonFlow, carillonTakes } from "./carillon.js";
+import { carillon, carillonAllocated, carillonFlow, carillonTakes } from "./carillon.js";
 import { mpi } from "./mpi.js";
 
 /** Every peer of a run. `folder`: for sockets and binaries. */
@@ -15,6 +15,7 @@ export function peers(folder: string) {
   const address = () => `ipc://${join(folder, `zeromq-${sockets++}`)}`;
   return {
     adaptive: carillon("adaptive"),
+    adaptiveAllocated: carillonAllocated,
     block: carillon("block"),
     flow: carillonFlow("adaptive"),
     flowBlock: carillonFlow("block"),

@@ -130,7 +130,7 @@ export function rows(folder: string): Row[] {
       (size.thorough ? everywhere.slice(0, 1) : everywhere).map((placement) => bandwidth(size, placement)),
     ),
     ...leases(),
-    ...overlaps([peer.adaptive, peer.socket, peer.zeromq, peer.mpich, peer.openMpi]),
+    ...overlaps([peer.adaptive, peer.adaptiveAllocated, peer.socket, peer.zeromq, peer.mpich, peer.openMpi]),
     ...at((placement) => reaction("timer", placement)),
     ...at((placement) => reaction("socket", placement)),
     queueWake(),

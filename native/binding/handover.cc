@@ -62,22 +62,18 @@ void free_spent(Rank* r) {
 
 namespace {
 
-// A part of a body out of the sender's memory, which is mapped here; all of it for a thread that waits for it.
-Pull copy_mapped(Rank* rank, Request* r, const unsigned char* from, bool whole) {
-  constexpr uint64_t part = 256 * 1024;
-  do {
-    const uint64_t bytes = r->got_bytes - r->pulled < part ? r->got_bytes - r->pulled : part;
-    memcpy(r->landing + r->pulled, from + r->pulled, bytes);
-    if (!rank->engine.stands(r)) return Pull::revoked;
-    r->pulled += bytes;
-    if (r->pulled == r->got_bytes) return Pull::complete;
-  } while (whole && !r->abandon.load(std::memory_order_relaxed));
-  return Pull::more;
+// A part of a body out of the sender's memory, which is mapped here.
+Pull copy_mapped(Rank* rank, Request* r, const unsigned char* from) {
+  const uint64_t rest = r->got_bytes - r->pulled, bytes = rest < pull_part ? rest : pull_part;
+  memcpy(r->landing + r->pulled, from + r->pulled, bytes);
+  if (!rank->engine.stands(r)) return Pull::revoked;
+  r->pulled += bytes;
+  return r->pulled == r->got_bytes ? Pull::complete : Pull::more;
 }
 
 }  // namespace
 
-Pull map_body(Rank* rank, Request* r, bool whole) {
+Pull map_body(Rank* rank, Request* r) {
   const bool reading = r->landing || r->loan.read_only;
   if (reading && !land_in_stage(r)) return Pull::unreadable;
   Pages* pages = rank->leases->map(static_cast<uint32_t>(r->from), r->loan, r->got_bytes, reading);
@@ -85,7 +81,7 @@ Pull map_body(Rank* rank, Request* r, bool whole) {
     r->lent = false;
     return Pull::more;
   }
-  Pull result = reading ? copy_mapped(rank, r, pages->memory.base + r->loan.offset, whole) : rank->engine.mapped(r);
+  Pull result = reading ? copy_mapped(rank, r, pages->memory.base + r->loan.offset) : rank->engine.mapped(r);
   r->mapped = !reading && result == Pull::complete;
   if (r->mapped) r->pages = pages;
   else pages->home->release(pages);

@@ -67,8 +67,8 @@ void free_parcel(Parcel*);
 // The same for all whose bodies are in shared rings by now.
 void free_spent(Rank*);
 
-// Any thread, outside the guard: maps the body of a request that was taken for it, or copies it out of a mapping (`whole`, or a
-// part). Pull::more: call again, or, when it is not `lent` any more, it cannot be mapped: copy it by other means.
-Pull map_body(Rank*, Request*, bool whole);
+// Any thread, outside the guard: maps the body of a request that was taken for it, or copies a part of it out of a mapping.
+// Pull::more: call again, or, when it is not `lent` any more, it cannot be mapped: copy it by other means.
+Pull map_body(Rank*, Request*);
 
 }  // namespace carillon

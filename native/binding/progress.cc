@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bell_targets.h"
@@ -200,7 +201,7 @@ void* run(void* argument) {
     free_spent(r);
     // The bell is not heard while a body is copied, so look after each part.
     std::optional<BesideComputation> beside;
-    while (!r->stop.load(std::memory_order_acquire) && copy_one(r, UINT64_MAX, nullptr, nullptr, &beside)) r->engine.poll(nullptr);
+    while (!r->stop.load(std::memory_order_acquire) && copy_one(r, UINT64_MAX, nullptr, false, &beside)) r->engine.poll(nullptr);
   }
   r->engine.set_polled(false);
   r->engine.poll(nullptr);
@@ -208,6 +209,12 @@ void* run(void* argument) {
 }
 
 }  // namespace
+
+uint64_t now_ns() {
+  timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
+}
 
 bool land_in_stage(Request* r) {
   if (r->landing) return true;
@@ -217,29 +224,21 @@ bool land_in_stage(Request* r) {
   return r->landing != nullptr;
 }
 
-bool copy_one(Rank* r, uint64_t most, CompletionQueue* own, const Idle* idle, std::optional<BesideComputation>* beside) {
+bool copy_one(Rank* r, uint64_t most, CompletionQueue* own, bool waits, std::optional<BesideComputation>* beside) {
   // If somebody else holds the guard, it hears of what waits when it leaves.
   if (!r->engine.try_enter()) return false;
-  Request* request = r->engine.next_pull(most, idle ? idle->most_whole : most);
+  Request* request = r->engine.next_pull(most);
   if (own && request) r->engine.leave_to_copy(own);
   else r->engine.leave(own);
   if (!request) return false;
-  if (request->lent) {
-    request->submission_kind = SubmissionKind::pulled;
-    request->pull_result = static_cast<uint8_t>(map_body(r, request, own != nullptr));
-    r->engine.submit(request, own);
-    return true;
-  }
   if (beside && !*beside && request->got_bytes > kLongCopy) beside->emplace(r);
   Scatter* scatter = request->list && !request->landing ? static_cast<Scatter*>(request->owned) : nullptr;
-  Pull result = Pull::unreadable;
-  if (scatter || land_in_stage(request)) {
-    if (idle && !scatter) await_sender(r->engine, request);
-    do {
-      if (scatter) result = pull_scattered(r->engine, request, scatter);
-      else result = own && r->engine.better_pushed(request) ? Pull::pushed : r->engine.pull(request);
-    } while (result == Pull::more && own && !request->abandon.load(std::memory_order_relaxed) && (!idle || idle->stays(idle->self)));
-  }
+  if (waits && request->pulled == 0 && !request->lent && !scatter) await_sender(r->engine, request);
+  Pull result;
+  if (request->lent) result = map_body(r, request);
+  else if (scatter) result = pull_scattered(r->engine, request, scatter);
+  else if (!land_in_stage(request)) result = Pull::unreadable;
+  else result = own && r->engine.better_pushed(request) ? Pull::pushed : r->engine.pull(request);
   if (result == Pull::forbidden && !land_in_stage(request)) result = Pull::unreadable;  // packets know no list of views
   request->submission_kind = SubmissionKind::pulled;
   request->pull_result = static_cast<uint8_t>(result);

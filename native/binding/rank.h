@@ -81,13 +81,11 @@ void look_at_rank();
 // True once this process has left a launched world: it cannot come back.
 bool has_left();
 
-// Monotonic.
-uint64_t now_ns();
-
 // Threads, never handlers: enters the guard, waiting for its holder (microseconds).
 void enter_waiting(Engine&);
 
 // progress.cc
+uint64_t now_ns();  // monotonic
 bool start_progress(Rank*);
 void stop_progress(Rank*);
 void nudge_progress(Rank*);
@@ -95,14 +93,9 @@ void nudge_progress(Rank*);
 void register_bell_last(Rank*);
 // A place in native memory for a body that has none. False: out of memory.
 bool land_in_stage(Request*);
-// Copies one waiting body of at most `most` bytes, or a part of it where `own` is null. False: none. The progress thread makes a long
-// one `beside` a computation; a thread that would only wait takes any, and lets its sender push it if that comes soon.
+// Copies one waiting body of at most `most` bytes, or a part of it. False: none. A thread that only waits lets a body's sender push it, if that
+// comes soon. The progress thread makes a long one `beside` a computation.
 class BesideComputation;
-struct Idle {
-  uint64_t most_whole;        // bytes of a lent body, which is copied in one go
-  bool (*stays)(void* self);  // asked after each part, of others: else the progress thread goes on
-  void* self;
-};
-bool copy_one(Rank*, uint64_t most, CompletionQueue* own, const Idle* idle, std::optional<BesideComputation>* beside = nullptr);
+bool copy_one(Rank*, uint64_t most, CompletionQueue* own, bool waits, std::optional<BesideComputation>* beside = nullptr);
 
 }  // namespace carillon

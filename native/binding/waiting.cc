@@ -28,8 +28,7 @@ constexpr uint64_t kTurn = 1'000'000;        // ns in one turn of the loop, so t
 constexpr uint64_t kLull = 10'000'000;       // ns without a completion that end a conversation
 constexpr uint32_t kLosses = 3;              // in a row, then back off
 constexpr uint64_t kBackOffFirst = 1'000'000, kBackOffMost = 64'000'000;
-constexpr uint64_t kShortCopy = 1 << 20;     // bytes a JavaScript thread copies by itself: waking another costs as much ...
-constexpr uint64_t kIdleCopy = 8 << 20;      // ... and of a lent one where it would only wait: a millisecond
+constexpr uint64_t kShortCopy = 1 << 20;     // bytes a JavaScript thread copies by itself: waking another costs as much
 
 // Or something in the rings of its takers, or other news.
 bool has_records(Environment* e) {
@@ -84,22 +83,17 @@ bool others_ready(Environment* e) {
   return false;
 }
 
-// Short bodies, and a thread that would only wait copies any, for a millisecond; the rest is left to the progress thread.
-// False: that has been asked.
+// Short bodies; a thread that would only wait copies any, part by part, until its loop or JavaScript has something else to do, and leaves the rest to
+// the progress thread. False: that has been asked.
 bool copy_bodies(Environment* e, bool waits) {
   bool all = true;
-  struct Turn {
-    Environment* e;
-    uint64_t end;
-  } turn = {e, e->copies_wait && waits ? now_ns() + kTurn : 0};
-  const Idle idle = {kIdleCopy, [](void* self) {
-    const auto* turn = static_cast<Turn*>(self);
-    return now_ns() < turn->end && !others_ready(turn->e);
-  }, &turn};
-  while (e->copies_wait) {
+  uint64_t end = UINT64_MAX;
+  if (const int timeout = e->copies_wait && waits ? uv_backend_timeout(e->loop) : -1; timeout >= 0)
+    end = now_ns() + static_cast<uint64_t>(timeout) * 1'000'000;
+  for (bool copied = false; e->copies_wait; copied = true) {
     e->copies_wait = false;
-    const bool any = waits && now_ns() < turn.end;
-    if (copy_one(e->rank, any ? UINT64_MAX : kShortCopy, &e->queue, any ? &idle : nullptr)) continue;
+    if (waits && copied) waits = !has_records(e) && now_ns() < end && !others_ready(e);
+    if (copy_one(e->rank, waits ? UINT64_MAX : kShortCopy, &e->queue, waits)) continue;
     if (waits) say_waiting(e);  // before the other thread wakes, on this processor perhaps
     nudge_progress(e->rank);
     e->copies_wait = all = false;
@@ -140,11 +134,13 @@ Look look_for_a_while(Environment* e, uint64_t deadline) {
   // In a stream: each look costs its sender a cache line, and many at a time cost less than one by one.
   for (int i = 0; e->streams && i < kRest; ++i) relax();
   if (!engine.try_enter()) return Look::lost;
+  engine.set_idle(false);
   say_waiting(e);
   e->queue.drains = true;
   bool won = false, aside = false;
   uint64_t begin = now_ns(), look_around_at = begin + kLookAround, ring_at = begin + kRing;
   uint64_t stalled_at = 0;  // since then nobody pushes what comes in parts
+  int by_sleepers = 0;      // looks that saw a body pulled by a peer's progress thread
   const uint64_t moved_before = bytes_moved(engine);
   uint64_t moved = moved_before;
   engine.step(&e->queue, false);
@@ -167,7 +163,7 @@ Look look_for_a_while(Environment* e, uint64_t deadline) {
     }
     const bool being_pulled = engine.being_pulled() != 0;
     if ((now > deadline && (now > begin + kLookMost || !being_pulled)) || peer_shares_processor(e)) {
-      engine.take_over();
+      engine.take_over(true);
       aside = being_pulled;  // a long body takes its time: that says nothing of the next
       break;
     }
@@ -179,11 +175,15 @@ Look look_for_a_while(Environment* e, uint64_t deadline) {
       else if (stalled_at == 0) stalled_at = now;
       else if (now - stalled_at > kStall && engine.take_over()) break;
       if (others_ready(e)) break;
-      aside = engine.being_pulled(true) > kLongBody;
-      if (aside) break;
+      by_sleepers = engine.being_pulled(true) > kLongBody ? by_sleepers + 1 : 0;
+      if (by_sleepers == 2) {  // not just between two parts
+        aside = true;
+        break;
+      }
     }
   }
   say_running(e, has_records(e));
+  engine.set_idle(true);  // unless it goes on with JavaScript, which says so
   engine.leave(&e->queue);
   say_awake(e);
   aside |= !copy_bodies(e, true);
@@ -195,6 +195,7 @@ void adaptive_wait(Environment* e) {
   uint64_t start = now_ns();
   bool lingers = start >= e->wait_again_at && !peer_shares_processor(e);
   e->rank->engine.set_lingering(lingers);
+  e->rank->engine.set_idle(!lingers);
   if (!lingers) return;
   for (;;) {
     int timeout = uv_backend_timeout(e->loop);
@@ -373,12 +374,6 @@ void on_prepare(uv_prepare_t* handle) {
   if (e->rank && uv_backend_timeout(e->loop) != 0) say_waiting(e);
 }
 
-uint64_t now_ns() {
-  timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
-}
-
 void watch_bell(Environment* e) {
   e->bell = new uv_poll_t;
   uv_poll_init(e->loop, e->bell, e->rank->bell);
@@ -393,6 +388,7 @@ void say_running(Environment* e, bool runs) {
   Engine& engine = e->rank->engine;
   if (runs) say_awake(e);
   if (runs) e->queue.drains = false;
+  if (runs) engine.set_idle(false);
   const bool told = engine.interruptible();
   if (e->interrupted) {
     engine.set_interruptible(runs);

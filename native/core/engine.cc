@@ -83,9 +83,10 @@ void Engine::leave_after(CompletionQueue* own, int rounds) {
   for (int round = 0;; ++round) {
     settle(own);
     const bool runs = interruptible_.load(std::memory_order_seq_cst), lingers = running_.load(std::memory_order_seq_cst) && handles_ <= 1;
-    if ((attention_.awake() || retry_ || queues_ready() || attention_.lacks(lingers, runs)) && !polled_.load(std::memory_order_seq_cst)) {
+    const bool idle = idle_.load(std::memory_order_relaxed) && !lingers && !runs;
+    if ((attention_.awake() || retry_ || queues_ready() || attention_.lacks(lingers, runs, idle)) && !polled_.load(std::memory_order_seq_cst)) {
       // Arm, then look once more: a sender that published before it saw us armed is seen here.
-      attention_.arm(lingers, runs);
+      attention_.arm(lingers, runs, idle);
       if (look()) {
         if (round < rounds) {
           progress();

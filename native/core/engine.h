@@ -100,6 +100,7 @@ struct Limits {
   uint64_t quota_envelopes = 4096;          // the same in messages
   // Bodies that are pushed although they could be pulled, from this size on; and up to which if their sender's JavaScript runs: it may compute.
   uint64_t pushed_least = 32 << 10, pushed_running = 2 << 20;
+  uint64_t pushed_ringing = 4 << 20;        // what is worth waking an idle sender
   uint64_t max_message = uint64_t{1} << 32;  // larger offers are a protocol error
   // What a handler does for each peer before it hands the rest to the progress thread: packets received, packets sent, outcomes heard.
   uint32_t handler_packets = 16;
@@ -186,13 +187,12 @@ class Engine {
   void drop_parcels(void (*drop)(Parcel*));  // at the very end: messages to oneself that nobody received
   Submission* take_spent() { return spent_.empty() ? nullptr : spent_.take_all(); }  // any thread: parcels to free
   void touch_all();                 // have every peer looked at, and rung if it sleeps
-  // A body of at most `most` bytes to copy outside the guard, of `most_whole` if it is lent and copied in one go; or null.
-  Request* next_pull(uint64_t most, uint64_t most_whole);
-  Request* next_pull(uint64_t most) { return next_pull(most, most); }
+  Request* next_pull(uint64_t most);  // a body of at most `most` bytes to copy outside the guard, or null
   void pulled(Request*, Pull);      // what became of it (without the guard: submit it, kind pulled, pull_result)
   bool pull_waiting() const { return !pulls_.empty(); }
-  // Bodies that come in parts and whose senders sleep: have them pulled (by next_pull). True: there were some.
-  bool take_over();
+  // Bodies that come in parts and whose senders sleep: have them pulled (by next_pull). True: there were some. Idle senders,
+  // which have been rung to push, only if they are `late`.
+  bool take_over(bool late = false);
   bool parts_stall() const;  // would take_over find some?
   // Bytes of the longest body of ours that a peer has claimed and pulls, as far as can be seen; or that its progress thread pulls, while
   // nobody else of it looks at the rings.
@@ -207,6 +207,8 @@ class Engine {
   void set_running(bool running) { running_.store(running, std::memory_order_seq_cst); }
   // A thread of this rank looks for a while before it sleeps.
   void set_lingering(bool lingers) { lingers_.store(lingers, std::memory_order_relaxed); }
+  // A thread of this rank is about to sleep in its loop, and would wait awake at other times; or no more.
+  void set_idle(bool idle) { idle_.store(idle, std::memory_order_relaxed); }
   bool running() const { return running_.load(std::memory_order_relaxed); }
   // A thread of this rank runs JavaScript and may be interrupted; or (said before a poll) may sleep.
   void set_interruptible(bool runs) { interruptible_.store(runs, std::memory_order_seq_cst); }
@@ -282,7 +284,7 @@ class Engine {
   void start_push(Peer&, Request*, uint64_t done);
   void push(Peer&);
   uint64_t push_part(Peer&, Request*);
-  bool stalls(const Peer&) const;
+  bool stalls(const Peer&, bool late) const;
   void pull_rest(Peer&);
   bool take_part(Peer&, const PacketHeader&, const unsigned char* body);
   void look_at_incoming(Peer&);
@@ -364,7 +366,7 @@ class Engine {
 
   uint32_t rank_ = 0, size_ = 1, last_peer_ = 0;
   uint32_t ended_ = 0, handles_ = 1;
-  std::atomic<bool> running_{false}, lingers_{false}, interruptible_{false}, polled_{false};
+  std::atomic<bool> running_{false}, lingers_{false}, interruptible_{false}, polled_{false}, idle_{false};
   uint32_t holding_peers_ = 0;  // peers whose messages wait there for credit
   bool any_lost_ = false;
   bool retry_ = false;   // look at the stalled again: blocks became free, or a receive came that may need none

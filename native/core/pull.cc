@@ -39,10 +39,10 @@ void Engine::start_pull(Request* r, int32_t source, const PacketHeader& h, const
   }
 }
 
-Request* Engine::next_pull(uint64_t most, uint64_t most_whole) {
+Request* Engine::next_pull(uint64_t most) {
   for (Request* r = pulls_.first(); r; r = RequestList::next(r)) {
     bool kept = r->lent && !r->landing && !r->loan.read_only;  // mapping costs the same at any size
-    if (r->got_bytes > (r->lent ? most_whole : most) && !kept && !better_pushed(r)) continue;
+    if (r->got_bytes > most && !kept && !better_pushed(r)) continue;
     pulls_.remove(r);
     r->running = true;
     return r;

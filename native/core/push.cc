@@ -108,6 +108,7 @@ bool Engine::better_pushed(const Request* r) const {
       !port->readable.load(std::memory_order_relaxed))
     return false;
   const uint64_t attention = port->attention->load(std::memory_order_relaxed);
+  if (Attention::idle(attention)) return rest >= limits_.pushed_ringing;
   return Attention::lingers(attention) && (rest <= limits_.pushed_running || !Attention::asleep(attention));
 }
 
@@ -118,14 +119,15 @@ bool Engine::soon_better_pushed(const Request* r) const {
 }
 
 // Does the peer sleep over bodies that could be pulled, too?
-bool Engine::stalls(const Peer& p) const {
-  return !p.incoming.empty() && p.port->readable.load(std::memory_order_relaxed) &&
-         Attention::asleep(p.port->attention->load(std::memory_order_seq_cst)) && !p.driver->look(p.port, packets_of(p));
+bool Engine::stalls(const Peer& p, bool late) const {
+  if (p.incoming.empty() || !p.port->readable.load(std::memory_order_relaxed)) return false;
+  const uint64_t attention = p.port->attention->load(std::memory_order_seq_cst);
+  return Attention::asleep(attention) && (late || !Attention::idle(attention)) && !p.driver->look(p.port, packets_of(p));
 }
 
 bool Engine::parts_stall() const {
   for (uint32_t i = 0; i < size_; ++i)
-    if (stalls(peers_[i])) return true;
+    if (stalls(peers_[i], false)) return true;
   return false;
 }
 
@@ -144,11 +146,11 @@ uint64_t Engine::being_pulled(bool by_sleepers) const {
 }
 
 // Bodies that nobody pushes now: the rest of them is pulled, if that may be done. What is pushed of them later is dropped.
-bool Engine::take_over() {
+bool Engine::take_over(bool late) {
   bool any = false;
   for (uint32_t i = 0; i < size_; ++i) {
     Peer& p = peers_[i];
-    if (!stalls(p)) continue;
+    if (!stalls(p, late)) continue;
     any = true;
     pull_rest(p);
   }

@@ -204,7 +204,7 @@ const scenarios = {
       lease.data[0] = 7;
       return lease;
     };
-    await leavesNothing(14, async (round) => {
+    await leavesNothing(10, async (round) => {
       const running = counter();
       const pool = threads(world, 1, { concurrentTasksPerWorker: 2 });
       const ended = [pool.run({ running }, { name: "forever" }).catch(() => {})];

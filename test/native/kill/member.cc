@@ -142,7 +142,7 @@ bool Member::cancel(Operation* o) {
 void Member::copy_what_waits() {
   while (environment_->copies_wait) {
     environment_->copies_wait = false;
-    if (copy_one(rank_, short_copy, &environment_->queue, nullptr)) continue;
+    if (copy_one(rank_, short_copy, &environment_->queue, false)) continue;
     nudge_progress(rank_);
     environment_->copies_wait = false;
   }

@@ -128,6 +128,7 @@ void choose_parameters() {
   w.limits.quota_bytes = charge_of(w.limits.eager_bytes) * (1 + r.below(8));
   w.limits.quota_envelopes = 1 + r.below(12);
   w.limits.pushed_least = r.chance(500) ? 1 : UINT64_MAX;
+  w.limits.pushed_ringing = 1 + r.below(3000);
   w.limits.max_message = 1 << 20;
   w.limits.handler_packets = r.chance(500) ? 1 + r.below(3) : 16;
   uint64_t allowed = w.size * (w.limits.quota_bytes + wants * charge_of(w.limits.eager_bytes) +

@@ -92,11 +92,12 @@ void adaptive_wait(Thread& t) {
   engine.step(t.queue);
   for (uint32_t i = world->random.below(60); i > 0 && !has_records(t) && !taken(t) && !t.copies_wait; --i) {
     if (engine.pending() || engine.look()) engine.step(t.queue, world->random.chance(300));
-    if (world->random.chance(50)) engine.take_over();
+    if (world->random.chance(50)) engine.take_over(world->random.chance(500));
     spin("adaptive");
   }
-  if (world->random.chance(500)) engine.take_over();
+  if (world->random.chance(500)) engine.take_over(true);
   say_running(t, has_records(t) || taken(t));
+  engine.set_idle(world->random.chance(300));
   engine.leave(t.queue);
   after_leave(t);
 }
