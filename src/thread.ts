@@ -8,20 +8,8 @@ import { explained, failure } from "./failures.js";
 import { type Group, rankOf, worldRank } from "./group.js";
 import { isLeased, type Lease } from "./lease.js";
 import type { Message } from "./message.js";
-import {
-  Call,
-  DONE,
-  FAILED,
-  IN_USE,
-  type NativeBinding,
-  native,
-  Queue,
-  RecvFlag,
-  Ring,
-  SendFlag,
-  Status,
-} from "./native.js";
-import { helpToWakeReaders, wakeReaders, wakeReadersNow } from "./notifier.js";
+import { Call, DONE, FAILED, IN_USE, type NativeBinding, native, Queue, RecvFlag, SendFlag, Status } from "./native.js";
+import { helpToWakeReaders } from "./notifier.js";
 import { Observer } from "./observer.js";
 import { type Held, Offer } from "./offer.js";
 import type { QueueOwner } from "./queue.js";
@@ -29,7 +17,8 @@ import { Records, wide } from "./records.js";
 import { Request, type RequestOwner } from "./request.js";
 import { ScatterList } from "./scatter.js";
 import type { Settings } from "./settings.js";
-import { RING_BYTES, Taker, type TakerOptions } from "./taker.js";
+import { StandingTakers } from "./standing.js";
+import type { Taker, TakerOptions } from "./taker.js";
 import { bytesOf, kindOf, type TypedArray, type TypedTarget, viewsOfEachKind } from "./value/kinds.js";
 import { checkView, contentsOf, Encoding } from "./value.js";
 
@@ -69,7 +58,7 @@ export class Thread implements RequestOwner {
   readonly #inlineViews: readonly (TypedTarget | undefined)[];
   readonly #records: Records;
   readonly #pending: (Pending | undefined)[] = [];
-  readonly #takers = new Set<Taker>();
+  readonly #standing: StandingTakers;
   #tail = 0;
   #sends = 0;
   #onNoSends: (() => void) | undefined;
@@ -87,10 +76,20 @@ export class Thread implements RequestOwner {
     this.#inlineViews = viewsOfEachKind(memory, 4 * (Queue.call + Call.inline), Call.inlineBytes);
     this.#records = new Records(this.#native, this.#queue);
     this.observer = new Observer(this.#native, this.#queue);
+    this.#standing = new StandingTakers(this.#native, this.#queue, {
+      call: (peer, tag, context) => this.#call(peer, tag, context),
+      drain: () => this.#drain(),
+      post: (index, request, memory) => {
+        this.#pending[index] = { request: request as Request<unknown>, communicator: undefined, memory };
+        request.post(this, index, undefined);
+      },
+      receiveNext: (source, tag, communicator, alone) =>
+        void this.#receive(RecvFlag.next, source, tag, communicator, undefined, undefined, alone),
+    });
     this.#native.attach(this.#queue, () => {
       this.#drain();
       if (this.#queue[Queue.news] !== 0) this.observer.look();
-      if (this.#queue[Queue.taken] !== 0) this.#readTakers();
+      if (this.#queue[Queue.taken] !== 0) this.#standing.read();
     });
     if (isMainThread) helpToWakeReaders();
   }
@@ -287,66 +286,12 @@ export class Thread implements RequestOwner {
 
   /** Takes every message that no receive of this rank waits for, until it is stopped or nothing more can come. */
   take(communicator: Communicator, context: number, options: TakerOptions): Taker {
-    const { source, tag, byteCapacity = RING_BYTES } = options;
-    const words = new Int32Array(new SharedArrayBuffer(4 * Ring.records + byteCapacity));
-    this.#call(worldRank(communicator.group, source), tag, context);
-    const index = this.#native.beginTaking(words, false);
-    const request = new Request<void>({ name: "messages", peer: source, tag, group: communicator.group });
-    this.#pending[index] = { request: request as Request<unknown>, communicator: undefined, memory: words };
-    request.post(this, index, undefined);
-    const taker = new Taker(
-      communicator,
-      words,
-      {
-        resume: () => {
-          if (request.state === "pending") this.#native.resumeTaking(index);
-          this.#drain();
-        },
-        again: () => Atomics.store(this.#queue, Queue.taken, 1),
-        receive: (alone) => {
-          this.#call(-1, -1, context);
-          this.#queue[Queue.call + Call.held] = index;
-          this.#receive(RecvFlag.next, source, tag, communicator, undefined, undefined, alone);
-        },
-        stop: (alone) => {
-          this.#call(alone ? worldRank(communicator.group, alone.source) : -1, alone?.tag ?? -1, context);
-          this.#queue[Queue.call + Call.encoding] = alone?.encoding ?? 0;
-          this.#native.stopTaking(index, words, alone?.data);
-          this.#drain();
-        },
-      },
-      request,
-      {
-        ...options,
-        ended: (reason) => {
-          this.#takers.delete(taker);
-          options.ended(reason);
-        },
-      },
-    );
-    this.#takers.add(taker);
-    this.#drain();
-    return taker;
+    return this.#standing.take(communicator, context, options);
   }
 
   /** As `take`, into memory that any thread reads (queue.ts). */
   queue(communicator: Communicator, context: number, source: number, tag: number, words: Int32Array): QueueOwner {
-    this.#call(worldRank(communicator.group, source), tag, context);
-    const ring = words.subarray(0, Ring.records + (words[Ring.capacity] as number) / 4);
-    const index = this.#native.beginTaking(ring, true);
-    const request = new Request<void>({ name: "queue", peer: source, tag, group: communicator.group });
-    this.#pending[index] = { request: request as Request<unknown>, communicator: undefined, memory: words };
-    const ended = wakeReaders(words.buffer as SharedArrayBuffer);
-    request.post(this, index, undefined);
-    const over = request.then(ended, ended); // the queue itself says why
-    this.#drain();
-    return { over, close: () => void request.cancel() };
-  }
-
-  #readTakers(): void {
-    Atomics.store(this.#queue, Queue.taken, 0); // before looking: pairs with tell_taken in core/taker.cc
-    for (const taker of this.#takers) taker.read();
-    wakeReadersNow();
+    return this.#standing.queue(communicator, context, source, tag, words);
   }
 
   /** Whether it has not gone back with everything else when this thread left. */
@@ -435,7 +380,7 @@ export class Thread implements RequestOwner {
   async withdraw(timeout: number): Promise<void> {
     this.#leaving = true;
     const ends: Promise<unknown>[] = [];
-    for (const taker of this.#takers) ends.push(taker.stop());
+    for (const taker of this.#standing.takers) ends.push(taker.stop());
     for (const [index, pending] of this.#pending.entries()) {
       const name = pending?.request.operation?.name;
       if (!pending || (name !== "recv" && name !== "queue")) continue;
@@ -455,7 +400,7 @@ export class Thread implements RequestOwner {
   /** Gives back this thread's handle; what is outstanding rejects with ERR_CARILLON_CLOSED. */
   leave(): void {
     this.#leaving = true;
-    for (const taker of this.#takers) void taker.stop(); // what they have not handed out is for the rank's other threads
+    for (const taker of this.#standing.takers) void taker.stop(); // what they have not handed out is for the rank's other threads
     this.observer.end();
     this.#native.leave();
     this.#drain();

