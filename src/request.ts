@@ -1,6 +1,7 @@
 // A Request: a real Promise that can be cancelled and inspected. Not responsible for what completes it (thread.ts).
 import { inspect } from "node:util";
 import type { Observable } from "rxjs";
+import type { Communicator } from "./communicator.js";
 import { CarillonError } from "./errors.js";
 import type { Group } from "./group.js";
 import { rxjs } from "./rxjs.js";
@@ -50,10 +51,16 @@ export class Request<T> extends Promise<T> {
   #reject: (reason: unknown) => void;
   #owner: RequestOwner | undefined;
   #index = -1;
-  #operation: Operation | undefined;
+  // What it is about; not an object more for each of many requests.
+  readonly #name: Operation["name"] | undefined;
+  readonly #peer: number;
+  readonly #tag: number;
+  readonly #group: Group | undefined;
   #signal: AbortSignal | undefined;
   #onAbort: (() => void) | undefined;
   #withdrawn: unknown;
+  #communicator: Communicator | undefined;
+  #memory: unknown;
   #posted: Place | undefined;
 
   /** @internal Requests are made by `send` and `recv`. */
@@ -61,7 +68,10 @@ export class Request<T> extends Promise<T> {
     super(executor);
     this.#resolve = resolveNew;
     this.#reject = rejectNew;
-    this.#operation = operation;
+    this.#name = operation?.name;
+    this.#peer = operation?.peer ?? -1;
+    this.#tag = operation?.tag ?? -1;
+    this.#group = operation?.group;
   }
 
   /** "pending" until the operation has completed or failed. */
@@ -110,13 +120,39 @@ export class Request<T> extends Promise<T> {
 
   /** @internal */
   get operation(): Operation | undefined {
-    return this.#operation;
+    const name = this.#name;
+    return name && { name, peer: this.#peer, tag: this.#tag, group: this.#group };
+  }
+
+  /** @internal */
+  get operationName(): Operation["name"] | undefined {
+    return this.#name;
+  }
+
+  /** @internal Receive: whom the message belongs to. */
+  get communicator(): Communicator | undefined {
+    return this.#communicator;
+  }
+
+  /** @internal Receive: where the bytes shall be. Send: what must not be collected meanwhile. Not kept after this. */
+  giveUpMemory(): unknown {
+    const memory = this.#memory;
+    this.#memory = undefined;
+    return memory;
   }
 
   /** @internal The native request behind it, while it is pending. */
-  post(owner: RequestOwner, index: number, signal: AbortSignal | undefined): this {
+  post(
+    owner: RequestOwner,
+    index: number,
+    signal: AbortSignal | undefined,
+    communicator: Communicator | undefined,
+    memory: unknown,
+  ): this {
     this.#owner = owner;
     this.#index = index;
+    this.#communicator = communicator;
+    this.#memory = memory;
     this.#posted = placeOf(Request.prototype.post);
     if (signal) {
       this.#signal = signal;
@@ -138,8 +174,7 @@ export class Request<T> extends Promise<T> {
   fail(reason: unknown, handled = false): this {
     this.#state = "rejected";
     if (this.#signal) this.#forgetSignal();
-    if (this.#posted && reason instanceof CarillonError)
-      append(reason, this.#operation?.name ?? "request", this.#posted);
+    if (this.#posted && reason instanceof CarillonError) append(reason, this.#name ?? "request", this.#posted);
     if (handled) super.then(undefined, nothing);
     this.#reject(reason);
     return this;
@@ -166,8 +201,8 @@ export class Request<T> extends Promise<T> {
   }
 
   [inspect.custom](): string {
-    if (!(#operation in this)) return "Request {}"; // the prototype
-    const { name, peer, tag } = this.#operation ?? { name: "request", peer: -1, tag: -1 };
+    if (!(#name in this)) return "Request {}"; // the prototype
+    const [name, peer, tag] = [this.#name ?? "request", this.#peer, this.#tag];
     if (name === "send" && peer < 0) return `Request { send, ${this.#state} }`; // shared by all that left at once
     const any = (n: number) => (n < 0 ? "any" : n);
     return `Request { ${name} ${name === "send" ? "dest" : "source"}: ${any(peer)}, tag: ${any(tag)}, ${this.#state} }`;

@@ -42,7 +42,7 @@ describe("what nobody takes holds back its own tag only", () => {
   test("5,000 tags that nobody receives, then one more", patient, () => flows(2, "tags", "5000").endedWell());
 
   test("the memory of senders and receiver is bounded, and other ranks and tags go on", patient, async () => {
-    const job = flows(3, "bounded", String(192 << 20));
+    const job = flows(3, "bounded", String(128 << 20));
     await job.endedWell();
     const grew = await Promise.all(job.all.map(async (each) => (await each.hears("grew")).grew as number));
     // What JavaScript leaves to its collector is in it; two senders would have brought 384 MiB.

@@ -21,7 +21,7 @@ describe("a lease", () => {
 });
 
 describe("nothing is left", () => {
-  test.each(["release", "collect"])("after 120 rounds of %s", async (how) => {
+  test.each(["release", "collect"])("after 60 rounds of %s", async (how) => {
     await ranks(2, PROGRAM, ["rounds", how], { execArgv: ["--expose-gc"] }).endedWell();
   });
 

@@ -2,14 +2,14 @@
 // how each rank gets an inspector port of its own.
 // Not responsible for whether node knows an option: it says so itself.
 
-/** Options of node 20 to 24 whose value may be the next word. All others take it after "=", or have none. */
+/** Options of node 20 to 26 whose value may be the next word. All others take it after "=", or have none. */
 const VALUE_OPTIONS = new Set(
   `-C --conditions -r --require --import --loader --experimental-loader -e --eval --input-type --title
   --env-file --env-file-if-exists --experimental-config-file --disable-warning --diagnostic-dir --redirect-warnings
   --inspect-port --debug-port --inspect-publish-uid --unhandled-rejections --trace-require-module
   --trace-event-categories --trace-event-file-pattern --dns-result-order --max-http-header-size
-  --network-family-autoselection-attempt-timeout --disable-proto --icu-data-dir --snapshot-blob
-  --build-snapshot-config --experimental-sea-config --build-sea --experimental-default-type
+  --stack-trace-limit --network-family-autoselection-attempt-timeout --disable-proto --icu-data-dir --snapshot-blob
+  --build-snapshot-config --experimental-sea-config --experimental-package-map --build-sea --experimental-default-type
   --experimental-specifier-resolution --es-module-specifier-resolution --experimental-policy --policy-integrity
   --allow-fs-read --allow-fs-write --secure-heap --secure-heap-min --openssl-config --tls-cipher-list --tls-keylog
   --security-revert --security-reverts --v8-pool-size --use-largepages --max-old-space-size-percentage
@@ -19,7 +19,9 @@ const VALUE_OPTIONS = new Set(
   --test-concurrency --test-timeout --test-shard --test-name-pattern --test-skip-pattern --test-reporter
   --test-reporter-destination --test-isolation --experimental-test-isolation --test-global-setup
   --test-coverage-include --test-coverage-exclude --test-coverage-branches --test-coverage-functions
-  --test-coverage-lines --test-rerun-failures --test-random-seed`.split(/\s+/),
+  --test-coverage-lines --experimental-test-tag-filter --test-rerun-failures --test-random-seed
+  --vfs-load --bench-reporter --bench-samples --bench-name-pattern --vfs-mount --bench-warmup --bench-isolation
+  --bench-reporter-destination`.split(/\s+/),
 );
 
 /** With one of these node runs something else than a script. */

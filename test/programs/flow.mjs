@@ -199,7 +199,7 @@ await play({
       for (let i = 0; i < count; ++i) await world.send(bytes(size, i), { dest: 2, tag: 1 });
     };
     const sending = world.rank === 2 ? undefined : stuck();
-    for (let round = 0; round < 40; ++round) {
+    for (let round = 0; round < 20; ++round) {
       const rounds = Promise.all(others.map((each) => talk(each, 6, 100)));
       await rounds;
       most = Math.max(most, resident() - before);
@@ -216,7 +216,7 @@ await play({
   /** All send to all before anybody receives, in sizes of every protocol, until much more is on its way than may wait. */
   async allLate(world) {
     const sizes = [8, 3000, 16_000, 300_000];
-    const count = 240;
+    const count = 144;
     const sends = [];
     for (let i = 0; i < count; ++i) {
       for (let dest = 0; dest < world.size; ++dest) {

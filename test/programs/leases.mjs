@@ -408,7 +408,7 @@ const scenarios = {
     await collect();
     await meet(world);
     const before = { descriptors: descriptors(), regions: regions() };
-    for (let i = 0; i < 120; ++i) await round(i);
+    for (let i = 0; i < 60; ++i) await round(i);
     await collect();
     await meet(world);
     const after = { descriptors: descriptors(), regions: regions() };
