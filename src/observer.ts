@@ -34,8 +34,9 @@ export class Observer {
     this.#lookAtPeers();
   }
 
-  /** This thread leaves: nothing more is told. */
+  /** This thread leaves: nothing is told but what its requests may have heard already. */
   end(): void {
+    this.#lookAtPeers();
     if (this.#told) debug("rank %d: this thread leaves", this.#rank);
     this.#told = undefined;
     this.#heldUpSince = undefined;

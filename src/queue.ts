@@ -96,7 +96,19 @@ export class MessageQueue<T = unknown> implements AsyncIterable<Message<T>> {
    * when it has gone. ERR_CARILLON_PEER_LOST, _PEER_PROTOCOL: the queue has ended because of that.
    */
   tryTake(): Message<T> | undefined {
-    return this.#next() ?? this.#why();
+    for (;;) {
+      const message = this.#next();
+      if (message) return message;
+      // Looked at before the ring is again: what came between those two looks is first, and while it is behind nothing more comes.
+      const alone = Atomics.load(this.#words, Ring.behind) === Behind.alone;
+      if (!alone || this.#isEmpty()) return this.#why(alone);
+    }
+  }
+
+  #isEmpty(): boolean {
+    return (
+      Number(BigInt.asIntN(32, Atomics.load(this.#read, 0))) === (Atomics.load(this.#words, Ring.head) & ~Ring.closed)
+    );
   }
 
   /**
@@ -216,7 +228,7 @@ export class MessageQueue<T = unknown> implements AsyncIterable<Message<T>> {
   }
 
   /** Empty: throws what there is to say about that. */
-  #why(): undefined {
+  #why(alone: boolean): undefined {
     const words = this.#words;
     if (this.#ended()) {
       const status = words[Ring.status] as Status;
@@ -228,7 +240,7 @@ export class MessageQueue<T = unknown> implements AsyncIterable<Message<T>> {
           undefined,
         );
       }
-    } else if (Atomics.load(words, Ring.behind) === Behind.alone) {
+    } else if (alone) {
       const byteLength = wide(words, Ring.unfitBytes);
       const source = rankOf(this.#group, words[Ring.unfitSource] as number);
       const tag = words[Ring.unfitTag] as number;

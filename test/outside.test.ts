@@ -70,6 +70,7 @@ describe("diagnostics channels", () => {
     job.at(2).kill();
     await job.endedWell(2);
   });
+  test("tell who leaves because of it that its peer has left", () => plays(2, PROGRAM, "leavesToo"));
   test("keep no process alive", () => plays(2, PROGRAM, "letsGo"));
   test("tell when sends have to wait, and when none does any more", () => plays(2, PROGRAM, "backpressure"));
   test("have subscribers that throw, and that go", () => plays(1, PROGRAM, "unsubscribed"));

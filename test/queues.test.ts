@@ -23,6 +23,7 @@ test("consumers that are terminated in the middle cost the others nothing", () =
 test("consumers that are parked can be terminated; another gets what comes", () => plays(2, PROGRAM, "parked"));
 
 test("what can never fit is an error for who takes, and stays in line", () => plays(2, PROGRAM, "unfit"));
+test("... behind what came before it, also for who looks just then", () => plays(2, PROGRAM, "unfitLater", "300"));
 
 describe("a parked consumer hears of the end", () => {
   test.each([

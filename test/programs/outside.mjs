@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { inspect } from "node:util";
 import { isMainThread, Worker } from "node:worker_threads";
 import { CarillonError, Communicator, Lease, Message, Offer, Request, World } from "carillon";
@@ -150,6 +151,28 @@ const scenarios = {
       await heard();
       await world.close();
     }
+  },
+
+  /** It leaves when a receive says that the other has, which it does at once. */
+  async leavesToo() {
+    const { all } = listen();
+    const world = await World.join();
+    if (world.rank === 1) {
+      await world.send(process.pid, { dest: 0 });
+      return world.close();
+    }
+    const { value } = await world.recv({ source: 1 });
+    const runs = () => {
+      try {
+        return process.kill(value, 0) && !/^State:\s+Z/m.test(readFileSync(`/proc/${value}/status`, "utf8"));
+      } catch {
+        return false;
+      }
+    };
+    while (runs() || world.stats().peersConnected > 0);
+    await assert.rejects(world.recv({ source: 1 }), { code: "ERR_CARILLON_PEER_CLOSED" });
+    await world.close();
+    assert.deepEqual(all.at(-1), { name: "peer.closed", rank: 1 });
   },
 
   async worker() {

@@ -201,6 +201,26 @@ const scenarios = {
     await world.send(null, { dest: 1, tag: DONE });
   },
 
+  /** What comes before what can never fit is taken first, also by who looks just when they come. */
+  async unfitLater(world, rounds) {
+    if (world.rank === 1) {
+      for (let i = 0; i < Number(rounds); ++i) {
+        await world.recv({ source: 0, tag: DONE });
+        for (const size of [10, 5000]) void world.send(new Uint8Array(size), { dest: 0, tag: 3 });
+      }
+      return;
+    }
+    const queue = world.queue({ source: 1, tag: 3, byteCapacity: 4096 });
+    for (let i = 0; i < Number(rounds); ++i) {
+      await world.send(null, { dest: 1, tag: DONE });
+      let message;
+      while (!message) message = queue.tryTake(); // JavaScript never lets go: the progress thread fills the queue
+      assert.equal(message.byteLength, 10);
+      assert.equal((await world.recv({ source: 1, tag: 3 })).byteLength, 5000);
+    }
+    queue.close();
+  },
+
   /** How a queue ends, and what a parked consumer hears of it. */
   async ends(world, how) {
     if (world.rank === 1) {
