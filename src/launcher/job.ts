@@ -60,6 +60,7 @@ export class Job {
   #ending: NodeJS.Timeout | undefined;
   #recheck: NodeJS.Timeout | undefined;
   #killed = false;
+  readonly #ended: { readonly end: RankEnd; readonly tell: () => void }[] = [];
   #settleOver: () => void = () => {};
 
   constructor(options: JobOptions) {
@@ -181,11 +182,25 @@ export class Job {
   async #follow(rank: RankProcess): Promise<void> {
     const end = await rank.ended;
     this.#options.hub.ended(end.rank, end.code, end.signal);
+    await this.#turn(end);
     this.#options.onRankEnded(end);
     await rank.closed;
     this.#options.onRankClosed?.(end);
     this.#running--;
     this.#checkOver();
+  }
+
+  /** Of ranks that one turn of the loop finds ended those that were killed are told first: the others may have failed because of that. */
+  #turn(end: RankEnd): Promise<void> {
+    return new Promise((tell) => {
+      this.#ended.push({ end, tell });
+      if (this.#ended.length > 1) return;
+      setImmediate(() => {
+        const found = this.#ended.splice(0);
+        found.sort((a, b) => Number(b.end.signal !== 0) - Number(a.end.signal !== 0));
+        for (const { tell } of found) tell();
+      });
+    });
   }
 
   #anyLingers(): boolean {

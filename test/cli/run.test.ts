@@ -168,6 +168,20 @@ describe("the end of a job", () => {
     expect({ code, stderr }).toEqual({ code: 139, stderr: "carillon: rank 1 was killed by SIGSEGV\n" });
   });
 
+  test("is told of who was killed, not of who failed because of that before anybody looked", async () => {
+    const script = "trap 'exit 1' USR1; echo pid$CARILLON_RANK=$$; while :; do sleep 0.02; done";
+    const job = carillon(["run", "-n", "2", "--", "sh", "-c", script]);
+    await until(job, "pid0=", "pid1=");
+    const [failing, killed] = ["pid0", "pid1"].map((key) => numbers(job.stdout, key)[0] as number) as [number, number];
+    process.kill(job.pid, "SIGSTOP");
+    process.kill(killed, "SIGKILL");
+    process.kill(failing, "SIGUSR1");
+    await untilGone([failing, killed]);
+    process.kill(job.pid, "SIGCONT");
+    const { code, stderr } = await job.ended;
+    expect({ code, stderr }).toEqual({ code: 137, stderr: "carillon: rank 1 was killed by SIGKILL\n" });
+  });
+
   test("takes everyone along, also who ignores SIGTERM and what ranks have started", async () => {
     const script = [
       "sleep 1000 >/dev/null 2>&1 &",
