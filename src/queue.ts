@@ -222,9 +222,7 @@ export class MessageQueue<T = unknown> implements AsyncIterable<Message<T>> {
 
   /** Empty and closed, for a reason that is no error. */
   #ended(): boolean {
-    const head = Atomics.load(this.#words, Ring.head);
-    const read = Number(BigInt.asIntN(32, Atomics.load(this.#read, 0)));
-    return (head & Ring.closed) !== 0 && (head & ~Ring.closed) === read;
+    return this.closed && this.#isEmpty(); // in this order: nothing comes after the end
   }
 
   /** Empty: throws what there is to say about that. */

@@ -1,20 +1,7 @@
 // Scenarios of test/collectives.test.ts: every collective against a plain computation of the same, and its failures.
 import assert from "node:assert/strict";
-import { heard, nothingOutstanding, play, random, rejects, say } from "./scenario.mjs";
+import { heard, nothingOutstanding, play, random, rejects, say, TYPED_ARRAYS } from "./scenario.mjs";
 
-const ARRAYS = [
-  Int8Array,
-  Uint8Array,
-  Uint8ClampedArray,
-  Int16Array,
-  Uint16Array,
-  Int32Array,
-  Uint32Array,
-  Float32Array,
-  Float64Array,
-  BigInt64Array,
-  BigUint64Array,
-];
 const isBig = (Type) => Type === BigInt64Array || Type === BigUint64Array;
 const isFloat = (Type) => Type === Float32Array || Type === Float64Array;
 
@@ -63,11 +50,11 @@ function value(draw) {
     case 4:
       return [array(Uint8Array, draw.below(50), draw), array(Int32Array, length(draw), draw)];
     case 5:
-      return array(draw.pick(ARRAYS), length(draw), draw).buffer;
+      return array(draw.pick(TYPED_ARRAYS), length(draw), draw).buffer;
     case 6:
       return [1, "two", new Map([[3, [4n]]])];
     default:
-      return array(draw.pick(ARRAYS), length(draw), draw);
+      return array(draw.pick(TYPED_ARRAYS), length(draw), draw);
   }
 }
 
@@ -142,7 +129,7 @@ const rounds = {
   },
   async reductions(world, draw) {
     const { rank, size } = world;
-    const Type = draw.pick(ARRAYS);
+    const Type = draw.pick(TYPED_ARRAYS);
     const names = Object.keys(operations).filter((name) => !isFloat(Type) || !["and", "or", "xor"].includes(name));
     const name = draw.pick(names);
     const count = length(draw);

@@ -1,7 +1,7 @@
 // Scenarios of test/point-to-point.test.ts: two ranks, what one sends arrives at the other as it is.
 import assert from "node:assert/strict";
 import { ANY_SOURCE, ANY_TAG } from "carillon";
-import { bytes, play, same } from "./scenario.mjs";
+import { bytes, play, same, TYPED_ARRAYS } from "./scenario.mjs";
 
 const MIB = 1 << 20;
 const SIZES = [0, 1, 63, 64, 65, 15_999, 16_000, 16_001, 256 * 1024 - 1, 256 * 1024, 256 * 1024 + 1, MIB, 5 * MIB + 3];
@@ -74,19 +74,6 @@ const VALUES = [
   Uint8Array.of(1, 2, 3).buffer,
 ];
 
-const KINDS = {
-  Uint8Array,
-  Int8Array,
-  Uint8ClampedArray,
-  Int16Array,
-  Uint16Array,
-  Int32Array,
-  Uint32Array,
-  Float32Array,
-  Float64Array,
-};
-Object.assign(KINDS, { BigInt64Array, BigUint64Array }, globalThis.Float16Array && { Float16Array });
-
 const GATHERS = [
   [new Float64Array([1]), new Uint8Array([2, 3])],
   [new Uint8Array(0)],
@@ -133,7 +120,8 @@ await play({
   /** Typed arrays up to 64 bytes are copied when they are sent: whole, parts of others, and what JavaScript made anew. */
   async short(world) {
     const dest = (world.rank + 1) % world.size;
-    for (const Type of [...Object.values(KINDS), Buffer]) {
+    const float16 = globalThis.Float16Array ? [globalThis.Float16Array] : [];
+    for (const Type of [...TYPED_ARRAYS, ...float16, Buffer]) {
       const size = Type.BYTES_PER_ELEMENT ?? 1;
       for (const count of new Set([0, 1, 3, 64 / size, 64 / size + 1])) {
         const all = Type === Buffer ? Buffer.from(bytes(count + 5, 7)) : new Type(bytes((count + 5) * size, 7).buffer);

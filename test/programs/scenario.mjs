@@ -3,6 +3,21 @@ import assert from "node:assert/strict";
 import { createInterface } from "node:readline";
 import { World } from "carillon";
 
+/** Of every Node.js. */
+export const TYPED_ARRAYS = [
+  Int8Array,
+  Uint8Array,
+  Uint8ClampedArray,
+  Int16Array,
+  Uint16Array,
+  Int32Array,
+  Uint32Array,
+  Float32Array,
+  Float64Array,
+  BigInt64Array,
+  BigUint64Array,
+];
+
 /**
  * Joins, plays the scenario named on the command line (or, with "in turn", those that the test asks for on stdin), closes.
  * A failed assertion is the process's exit code.
