@@ -284,6 +284,7 @@ class Engine {
   void start_push(Peer&, Request*, uint64_t done);
   void push(Peer&);
   uint64_t push_part(Peer&, Request*);
+  bool may_be_pushed(const Request*) const;
   bool stalls(const Peer&, bool late) const;
   void pull_rest(Peer&);
   bool take_part(Peer&, const PacketHeader&, const unsigned char* body);

@@ -100,22 +100,26 @@ bool Engine::take_part(Peer& p, const PacketHeader& h, const unsigned char* body
   return true;
 }
 
-// Is the body's sender there to push the rest of it, and that worth it?
+// Is the rest of a body worth pushing, and can it be told where to begin?
+bool Engine::may_be_pushed(const Request* r) const {
+  return r->got_bytes - r->pulled >= limits_.pushed_least && !r->taken_over && r->pulled <= most_parts * pull_part &&
+         r->pulled % pull_part == 0 && peers_[r->from].port->readable.load(std::memory_order_relaxed);
+}
+
+// And is its sender there to do it?
 bool Engine::better_pushed(const Request* r) const {
-  const Port* port = peers_[r->from].port;
+  if (!may_be_pushed(r)) return false;
   const uint64_t rest = r->got_bytes - r->pulled;
-  if (rest < limits_.pushed_least || r->taken_over || r->pulled > most_parts * pull_part || r->pulled % pull_part != 0 ||
-      !port->readable.load(std::memory_order_relaxed))
-    return false;
-  const uint64_t attention = port->attention->load(std::memory_order_relaxed);
+  const uint64_t attention = peers_[r->from].port->attention->load(std::memory_order_relaxed);
   if (Attention::idle(attention)) return rest >= limits_.pushed_ringing;
   return Attention::lingers(attention) && (rest <= limits_.pushed_running || !Attention::asleep(attention));
 }
 
-// May it soon be better pushed: does its sender run JavaScript, perhaps only as far as to its next wait?
+// Or may it be soon: does it run JavaScript, perhaps only as far as to its next wait?
 bool Engine::soon_better_pushed(const Request* r) const {
+  if (!may_be_pushed(r) || r->got_bytes - r->pulled <= limits_.pushed_running) return false;
   const uint64_t attention = peers_[r->from].port->attention->load(std::memory_order_relaxed);
-  return r->got_bytes - r->pulled > limits_.pushed_running && !r->taken_over && Attention::lingers(attention) && Attention::asleep(attention);
+  return Attention::lingers(attention) && Attention::asleep(attention);
 }
 
 // Does the peer sleep over bodies that could be pulled, too?
