@@ -24,6 +24,7 @@ export function report(run: Run, answers: readonly Answered[], verdicts: readonl
       title: answered.row.title,
       about: answered.row.about,
       placement: answered.row.placement,
+      figure: answered.row.figure,
       headline: answered.row.headline,
       reference: reference(answered)?.peer,
       results: answered.results.map((result) => ({ ...result, ratio: ratioOf(answered, result) })),

@@ -1,5 +1,6 @@
 // What a row is: a question put to several peers at once, answered with numbers. A new row is a value of type Row in
 // rows/index.ts. Not responsible for printing (table.ts) nor for judging (targets.ts).
+import type { OverlapSide } from "./peer.js";
 import type { Placement } from "./placement.js";
 
 /** Numbers by name; the name ends in the unit (`medianNs`, `cpuSecondsPerMillion`). They go into JSON as they are. */
@@ -23,6 +24,12 @@ export interface Result {
   readonly rounds?: readonly number[];
 }
 
+/** The picture of a report that a row is a part of, and where it stands in it. Messages of `bytes`; `state` of the receiver. */
+export type Figure =
+  | { readonly kind: "latency" | "bandwidth" | "rate"; readonly bytes: number }
+  | { readonly kind: "overlap"; readonly bytes: number; readonly side: OverlapSide }
+  | { readonly kind: "reaction"; readonly bytes: number; readonly state: string };
+
 export interface Context {
   readonly quick: boolean;
   /** How often every peer gets its turn. */
@@ -41,6 +48,7 @@ export interface Row {
   /** How the figures came about, one line. */
   readonly about: string;
   readonly placement?: Placement;
+  readonly figure?: Figure;
   readonly columns: readonly Column[];
   /** The value that ratios are made of; smaller is better. */
   readonly headline: string;

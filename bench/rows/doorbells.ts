@@ -7,7 +7,7 @@ import { interleave } from "../harness/interleave.js";
 import type { Peer, Workload } from "../harness/peer.js";
 import { type Placement, placements } from "../harness/placement.js";
 import type { LineProcess } from "../harness/process.js";
-import type { Column, Context, Result, Row } from "../harness/row.js";
+import type { Column, Context, Figure, Result, Row } from "../harness/row.js";
 import { distribution, median } from "../harness/stats.js";
 import type { Ranks } from "../peers/carillon.js";
 import { BELLS, type Bell, bellPeer, EVENTFD, pidsOf, SIGNAL, startBellRanks } from "../peers/doorbells.js";
@@ -45,6 +45,7 @@ interface Asked {
   readonly title: string;
   readonly about: string;
   readonly state: State;
+  readonly figure?: Figure;
   readonly workload: Workload;
   readonly peers: readonly Peer[];
   /** Default: all of them. */
@@ -65,6 +66,7 @@ export function doorbells(bare: { echo: Peer; reaction: readonly Peer[] }): Row[
         title: `Reaction by doorbell: ${STATES[state]}${bytes === 0 ? ", no body" : ""}`,
         about: `${what}: posted → matched and answered natively → seen by the sender (a synchronous send, awaited), each alone; C: a word → rung → another word; senders look for 150 µs, then sleep`,
         state,
+        figure: { kind: "reaction", bytes, state },
         workload: state === "idle" ? `react-idle:${bytes}` : `react-computing:${bytes}`,
         peers: [...programs, ...bare.reaction],
         quickPeers: [...programs.filter(({ id }) => id === EVENTFD || id === SIGNAL), ...bare.reaction],
@@ -104,6 +106,7 @@ function timed(asked: Asked, placement: Placement): Row {
     title,
     about: `${placement.description}; ${about}`,
     placement,
+    ...(asked.figure ? { figure: asked.figure } : {}),
     columns: COLUMNS,
     headline: "medianNs",
     reference: REFERENCE,

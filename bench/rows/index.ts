@@ -35,6 +35,7 @@ export function rows(folder: string): Row[] {
     title: "Round trip of 8 bytes",
     about: "two processes, both sides await Promises (C: none)",
     workload: "bytes8",
+    figure: { kind: "latency", bytes: 8 },
     peers: [
       peer.adaptive,
       peer.block,
@@ -76,6 +77,7 @@ export function rows(folder: string): Row[] {
     about:
       "receiver awaits each message, has a callback, or a stream (unframed socket: counts bytes); sender waits when told to (send pending, write false; zeromq: each; IPC: every 1,024); time per message",
     workload: "rate64",
+    figure: { kind: "rate", bytes: 64 },
     bytes: 64,
     minNs: 100e6,
     peers: [
@@ -98,6 +100,7 @@ export function rows(folder: string): Row[] {
         title: `${size.name} one way, double-buffered`,
         about: "two messages on their way, two buffers on each side; time per message",
         workload: `bulk:${size.bytes}`,
+        figure: { kind: "bandwidth", bytes: size.bytes },
         bytes: size.bytes,
         minNs: 100e6,
         warmUpNs: 3e9, // V8 compiles the last function that counts after some 20,000 messages

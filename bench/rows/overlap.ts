@@ -53,6 +53,7 @@ function overlap(peers: readonly Peer[], size: Size, side: OverlapSide, placemen
     title: `${size.name} while ${SIDES[side]}, ${placement.id}`,
     about: `${placement.description}; R: one way alone; overhead ratio for computations c: 0 is perfect overlap, 1 none${needs(side, placement)}`,
     placement,
+    figure: { kind: "overlap", bytes: size.bytes, side },
     thorough,
     columns: [
       { key: "oneWayNs", title: "R µs", format: microseconds },

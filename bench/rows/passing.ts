@@ -3,7 +3,7 @@ import { integer, microseconds, nanoseconds, significant } from "../harness/form
 import { interleave, type Measured } from "../harness/interleave.js";
 import type { Peer, Workload } from "../harness/peer.js";
 import type { Placement } from "../harness/placement.js";
-import type { Column, Context, Result, Row } from "../harness/row.js";
+import type { Column, Context, Figure, Result, Row } from "../harness/row.js";
 import { distribution, median } from "../harness/stats.js";
 
 interface Passing {
@@ -12,6 +12,7 @@ interface Passing {
   readonly about: string;
   readonly workload: Workload;
   readonly peers: readonly Peer[];
+  readonly figure?: Figure;
 }
 
 /** One way, messages of a size. */
@@ -79,12 +80,16 @@ function batches(row: Streaming, placement: Placement, columns: readonly Column[
   };
 }
 
-function frame(row: Passing, placement: Placement): Pick<Row, "id" | "title" | "about" | "placement" | "headline"> {
+function frame(
+  row: Passing,
+  placement: Placement,
+): Pick<Row, "id" | "title" | "about" | "placement" | "figure" | "headline"> {
   return {
     id: `${row.id}/${placement.id}`,
     title: `${row.title}, ${placement.id}`,
     about: `${placement.description}; ${row.about}`,
     placement,
+    ...(row.figure ? { figure: row.figure } : {}),
     headline: "medianNs",
   };
 }
