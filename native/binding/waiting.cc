@@ -395,7 +395,7 @@ void say_running(Environment* e, bool runs) {
     const Bells& bells = e->rank->bells;
     if (bells.machine && bells.machine->look) bells.machine->look();  // what came in a system call
   }
-  engine.set_running(runs && e->adaptive);
+  engine.set_running(runs);
   if (!e->interrupted || !runs || told) return;
   engine.poll(&e->queue);  // which says so to who may ring
   after_leave(e);

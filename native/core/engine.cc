@@ -346,10 +346,10 @@ void Engine::connect(uint32_t rank, const Driver* driver, Port* port, const Bell
   p.bell = bell;
   p.credit.quota_bytes = port->quota_bytes;
   p.credit.quota_envelopes = port->quota_envelopes;
-  // A quarter of what may be on its way: a sender that waits for room is worth waking for many messages, not for each.
-  p.publish_at = port->window / 4;
+  // Half of what may be on its way: a sender that waits for room is worth waking for many messages, and for as many more it is on its way.
+  p.publish_at = port->window / 2;
   if (limits_.quota_bytes / 4 < p.publish_at) p.publish_at = limits_.quota_bytes / 4;
-  if (limits_.quota_envelopes * 32 < p.publish_at) p.publish_at = limits_.quota_envelopes * 32;
+  if (limits_.quota_envelopes * 8 < p.publish_at) p.publish_at = limits_.quota_envelopes * 8;
 }
 
 void Engine::refuse_peer(uint32_t rank) {

@@ -7,7 +7,7 @@ namespace carillon {
 namespace {
 constexpr int kBudget = 256;   // packets of one peer before the next one's turn ...
 constexpr int kCellCost = 64;  // ... of which a part of a body in a cell counts for as many
-constexpr uint64_t kEnvelope = 128;  // bytes that an empty message counts for, in what its sender has not heard of
+constexpr uint64_t kEnvelope = 32;   // bytes that an empty message counts for, in what its sender has not heard of
 }  // namespace
 
 bool Engine::fits(const Request* r, uint64_t bytes, uint32_t encoding) const {
