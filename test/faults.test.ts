@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { type Ranks, ranks } from "./support/ranks.js";
 
 const PROGRAM = "faults.mjs";
-const VICTIMS = 14;
+const VICTIMS = 10;
 /** Many processes on a machine that may be busy: only ends what hangs. */
 const PATIENCE = 300_000;
 /** `npm run soak` asks for more. */

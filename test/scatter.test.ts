@@ -1,4 +1,5 @@
 // Lists of views to receive into: filled in order, with what was sent and nothing else.
+import assert from "node:assert";
 import { describe, expect, test } from "vitest";
 import { ScatterList } from "../src/scatter.js";
 import { contentsOf, encode } from "../src/value.js";
@@ -41,12 +42,13 @@ test("rubbish on the wire is an error, whatever it is", () => {
     const list = new ScatterList([new Uint8Array(below(20)), new Uint8Array(100)]);
     try {
       const filled = list.fill(bytes.length, word, (to, from) => {
-        expect(from + to.byteLength).toBeLessThanOrEqual(bytes.length);
+        assert(from + to.byteLength <= bytes.length); // expect would take ten times as long as all of this
         to.set(bytes.subarray(from, from + to.byteLength));
       });
-      expect(filled.reduce((sum, { byteLength }) => sum + byteLength, 0)).toBe(contentsOf(bytes.length, word));
+      const length = filled.reduce((sum, { byteLength }) => sum + byteLength, 0);
+      assert.equal(length, contentsOf(bytes.length, word));
     } catch (error) {
-      expect((error as { code?: string }).code).toBe("ERR_CARILLON_DATA_DECODE");
+      assert.equal((error as { code?: string }).code, "ERR_CARILLON_DATA_DECODE", String(error));
       ++refused;
     }
   }

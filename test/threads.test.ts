@@ -11,7 +11,7 @@ const TERMINATES = { execArgv: ["--no-concurrent-recompilation"] };
 
 test("workers talk to the main thread and to other ranks", () => plays(2, PROGRAM, "talk"));
 test("receives of several threads stand in one line", () => plays(1, PROGRAM, "line"));
-test.each([1, 2])("eight workers of %i processes exchange at once", (size) => plays(size, PROGRAM, "exchange", "25"));
+test.each([1, 2])("eight workers of %i processes exchange at once", (size) => plays(size, PROGRAM, "exchange", "15"));
 
 test("sixteen at once: each message comes once, four are terminated, the rank leaves with the last of the others", () =>
   ranks(2, PROGRAM, ["sixteen"], TERMINATES).endedWell());
@@ -24,9 +24,9 @@ describe("a handle", () => {
 
 describe("a worker", () => {
   test("may end by itself, exit or fail", () => plays(1, PROGRAM, "ends"));
-  test("may be terminated while it loads the addon", () => plays(1, PROGRAM, "loading", "15"));
-  test("may be terminated in mid-transfer: 24 of them, at random moments", { timeout: 300_000 }, () =>
-    ranks(2, PROGRAM, ["terminate", "6"], { ...TERMINATES, patience: 300_000 }).endedWell(),
+  test("may be terminated while it loads the addon", () => plays(1, PROGRAM, "loading", "8"));
+  test("may be terminated in mid-transfer: 16 of them, at random moments", { timeout: 300_000 }, () =>
+    ranks(2, PROGRAM, ["terminate", "4"], { ...TERMINATES, patience: 300_000 }).endedWell(),
   );
 });
 

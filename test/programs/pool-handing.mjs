@@ -204,7 +204,7 @@ const scenarios = {
       lease.data[0] = 7;
       return lease;
     };
-    await leavesNothing(10, async (round) => {
+    await leavesNothing(6, async (round) => {
       const running = counter();
       const pool = threads(world, 1, { concurrentTasksPerWorker: 2 });
       const ended = [pool.run({ running }, { name: "forever" }).catch(() => {})];
@@ -226,7 +226,7 @@ const scenarios = {
 
   /** Threads that end with what they were given, or while it comes and goes. */
   async "ends of threads"(world) {
-    await leavesNothing(8, async (round) => {
+    await leavesNothing(5, async (round) => {
       const running = counter();
       const pool = threads(world, 2);
       const controller = new AbortController();
@@ -256,7 +256,7 @@ const scenarios = {
       minThreads: 1,
       maxThreads: 1,
     });
-    await leavesNothing(7, async () => {
+    await leavesNothing(5, async () => {
       const running = counter();
       const controller = new AbortController();
       const inner = outer.run({ running }, { signal: controller.signal });

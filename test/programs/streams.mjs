@@ -545,7 +545,7 @@ if (isMain)
 
     /** A thread closes while it may be copying a long body; what it has not handed out is another's. */
     async copying(world) {
-      const [count, length] = [40, 3 << 20];
+      const [count, length] = [25, 3 << 20];
       if (world.rank === 0) {
         await sendAll(
           world,
