@@ -109,6 +109,7 @@ export class Communicator {
     return this.#shared.thread;
   }
 
+  /** @internal */
   protected set thread(thread: Thread | undefined) {
     this.#shared.thread = thread;
   }
@@ -429,6 +430,7 @@ export class Communicator {
     return thread;
   }
 
+  /** @internal One line for `console.log` and `util.inspect`. */
   [inspect.custom](): string {
     if (!(#freed in this)) return "Communicator {}"; // the prototype
     return `Communicator { rank: ${this.rank}, size: ${this.size}${this.#freed || !this.thread ? ", closed" : ""} }`;

@@ -54,26 +54,40 @@ export type CarillonErrorCode =
   | "ERR_CARILLON_OTHER_THREAD"
   /** A rank has made more communicators than there are numbers for: some millions. */
   | "ERR_CARILLON_TOO_MANY_COMMUNICATORS"
+  /** Memory or descriptors that a request or a lease needs cannot be had. */
   | "ERR_CARILLON_OUT_OF_MEMORY"
+  /** Not Linux on x64 or arm64: the import works, `World.join` does not. */
   | "ERR_CARILLON_UNSUPPORTED_PLATFORM"
+  /** The native addon, or `carillon-exec`, is not there or cannot be loaded; the message says why. */
   | "ERR_CARILLON_NATIVE_MISSING"
   /** A script or command to launch does not exist or cannot be run. */
   | "ERR_CARILLON_LAUNCH_FAILED";
 
+/** What a CarillonError knows beside its code and message; absent where it has nothing to say. */
 export interface CarillonErrorDetails extends ErrorOptions {
   /** The rank the error speaks of, as the communicator counts. */
   rank?: number;
+  /** The tag of the message or request. */
   tag?: number;
   /** Size in bytes of the message that did not fit. */
   byteLength?: number;
 }
 
+/**
+ * Every error that Carillon makes. `code` is stable, `message` says what was asked, what was found and what to do, and is not. All
+ * codes, when each is raised and what helps: docs/guarantees.md.
+ */
 export class CarillonError extends Error {
+  /** Always "CarillonError". */
   override readonly name = "CarillonError";
+  /** What went wrong, for programs. */
   readonly code: CarillonErrorCode;
   // Declared only: what an error does not say is no property of it, and is not printed.
+  /** The rank the error speaks of, as the communicator counts. */
   declare readonly rank?: number;
+  /** The tag of the message or request. */
   declare readonly tag?: number;
+  /** Of ERR_CARILLON_TRUNCATED and too large messages: how many bytes the message has. */
   declare readonly byteLength?: number;
 
   constructor(code: CarillonErrorCode, message: string, details: CarillonErrorDetails = {}) {

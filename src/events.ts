@@ -7,6 +7,7 @@ import { debuglog } from "node:util";
 export interface ConnectEvent {
   /** This process's rank. */
   readonly rank: number;
+  /** How many ranks the world has. */
   readonly size: number;
   /** How other ranks make this one look: world.doorbell. */
   readonly doorbell: string;
@@ -16,6 +17,7 @@ export interface ConnectEvent {
 
 /** Another rank has died, or its connection is over. What it had sent before can still be received. */
 export interface PeerLostEvent {
+  /** Which, as the world counts. */
   readonly rank: number;
   /** What requests that wait for it reject with. */
   readonly code: "ERR_CARILLON_PEER_LOST" | "ERR_CARILLON_PEER_PROTOCOL";
@@ -25,6 +27,7 @@ export interface PeerLostEvent {
 
 /** Another rank has left the world properly. */
 export interface PeerClosedEvent {
+  /** Which, as the world counts. */
   readonly rank: number;
 }
 
@@ -42,10 +45,15 @@ export interface BackpressureOffEvent {
 
 /** What is published on which channel, in the thread that it is about. */
 export interface CarillonEvents {
+  /** This thread has joined. */
   "carillon:connect": ConnectEvent;
+  /** Another rank has died. */
   "carillon:peer.lost": PeerLostEvent;
+  /** Another rank has left. */
   "carillon:peer.closed": PeerClosedEvent;
+  /** A first send of this thread waits for its peer. */
   "carillon:backpressure.on": BackpressureOnEvent;
+  /** None does any more. */
   "carillon:backpressure.off": BackpressureOffEvent;
 }
 

@@ -13,6 +13,7 @@ export interface LaunchOptions extends Settings {
   size: number;
   /** What the other ranks run: a path, from the working directory, or a file URL. */
   script: string | URL;
+  /** The script's arguments: `process.argv.slice(2)` there. Default: none. */
   args?: string[];
   /** Options for their node. Default: this process's own, without its inspector and without `--eval` and its like. */
   execArgv?: string[];

@@ -10,6 +10,7 @@ import { bytesPerElement, kindOf, makeView } from "./value/kinds.js";
 
 /** A typed array's constructor, or DataView. */
 export interface LeaseType<T extends ArrayBufferView> {
+  /** The constructor's name. */
   readonly name: string;
   new (buffer: ArrayBuffer, byteOffset?: number, length?: number): T;
 }
@@ -23,6 +24,10 @@ export function isLeased(buffer: ArrayBufferLike): boolean {
   return any && leased.has(buffer);
 }
 
+/**
+ * Memory of this rank that its peers can map, from `world.allocate` or received: sending it hands it over, in a time that does not
+ * depend on its size. `data` is the memory as a typed array; it is detached where the lease was sent, handed to a task, or released.
+ */
 export class Lease<T extends ArrayBufferView = Uint8Array<ArrayBuffer>> {
   #data: T;
   #gone: "sent" | "handed over" | "released" | undefined;
@@ -62,6 +67,7 @@ export class Lease<T extends ArrayBufferView = Uint8Array<ArrayBuffer>> {
     native().release(this.#data);
   }
 
+  /** `using lease = world.allocate(…)` releases it at the end of its scope, unless it was sent. */
   [Symbol.dispose](): void {
     this.release();
   }
@@ -107,6 +113,7 @@ export class Lease<T extends ArrayBufferView = Uint8Array<ArrayBuffer>> {
     };
   }
 
+  /** @internal One line for `console.log` and `util.inspect`. */
   [inspect.custom](): string {
     if (!(#data in this)) return "Lease {}"; // the prototype
     return `Lease { ${this.#gone ?? `${(this.#data as { length?: number }).length ?? this.#data.byteLength} of ${this.#data.constructor.name}`} }`;

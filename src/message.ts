@@ -8,9 +8,11 @@ import type { Request } from "./request.js";
 import { concatenate, lengthOf } from "./scatter.js";
 import { checkView, decode, Encoding, formOf } from "./value.js";
 
+/** A received message, from `recv`, an offer, a stream, a queue, or `sendrecv`. `T` is the type of what was sent, which nothing checks. */
 export class Message<T = unknown> {
   /** The rank that sent it. */
   readonly source: number;
+  /** The tag it was sent with. */
   readonly tag: number;
   /** Received into a list of views: what of them was filled, in order. */
   readonly views: readonly Uint8Array[] | undefined;
@@ -109,6 +111,7 @@ export class Message<T = unknown> {
     native().release(this.data);
   }
 
+  /** `using message = await world.recv()` releases it at the end of its scope. */
   [Symbol.dispose](): void {
     this.release();
   }
@@ -142,6 +145,7 @@ export class Message<T = unknown> {
     };
   }
 
+  /** @internal One line for `console.log` and `util.inspect`. */
   [inspect.custom](): string {
     if (!(#encoding in this)) return "Message {}"; // the prototype
     return `Message { source: ${this.source}, tag: ${this.tag}, byteLength: ${this.byteLength} }`;

@@ -32,6 +32,7 @@ const forgotten = new FinalizationRegistry<Held>((held) => {
   );
 });
 
+/** A message that a matched probe took: it is this thread's, to be received or given back, and nobody else's meanwhile. */
 export class Offer<T = unknown> {
   readonly #held: Held;
   readonly #communicator: Communicator;
@@ -49,6 +50,7 @@ export class Offer<T = unknown> {
     return this.#held.source;
   }
 
+  /** The tag it was sent with. */
   get tag(): number {
     return this.#held.tag;
   }
@@ -106,6 +108,7 @@ export class Offer<T = unknown> {
     return true;
   }
 
+  /** `using offer = await world.mprobe()` gives it back at the end of its scope, unless it was received. */
   [Symbol.dispose](): void {
     this.giveBack();
   }
@@ -115,6 +118,7 @@ export class Offer<T = unknown> {
     forgotten.unregister(this);
   }
 
+  /** @internal One line for `console.log` and `util.inspect`. */
   [inspect.custom](): string {
     if (!(#held in this)) return "Offer {}"; // the prototype
     const { source, tag, byteLength } = this.#held;

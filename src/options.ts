@@ -7,6 +7,7 @@ export const ANY_SOURCE = -1;
 /** Matches a message with any tag. */
 export const ANY_TAG = -1;
 
+/** Where a message goes, under which tag, and when its send settles. */
 export interface SendOptions {
   /** The rank to send to. */
   dest: number;
@@ -14,12 +15,14 @@ export interface SendOptions {
   tag?: number;
   /** Settle when the receiver has matched the message, not when it has left. */
   synchronous?: boolean;
+  /** Aborting takes the send back if nobody has matched it: it rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
 /** Memory to receive into: its bytes are what counts, whatever its type. */
 export type Memory = ArrayBufferView | ArrayBuffer | SharedArrayBuffer | Lease<ArrayBufferView>;
 
+/** Which messages: by source and tag. Tags of messages are 0 to 2147483647. */
 export interface ProbeOptions {
   /** A rank; default ANY_SOURCE. */
   source?: number;
@@ -27,6 +30,7 @@ export interface ProbeOptions {
   tag?: number;
 }
 
+/** Which message, and where its bytes go. */
 export interface RecvOptions {
   /** A rank; default ANY_SOURCE. */
   source?: number;
@@ -38,9 +42,11 @@ export interface RecvOptions {
    * its bytes on the wire.
    */
   into?: Memory | readonly Memory[];
+  /** Aborting takes the receive back if nothing has matched it: it rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
+/** Which messages a stream takes, and how far ahead. */
 export interface MessagesOptions {
   /** A rank; default ANY_SOURCE. */
   source?: number;
@@ -55,6 +61,7 @@ export interface MessagesOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Where one message goes and which other is received. */
 export interface SendrecvOptions {
   /** The rank to send to. */
   dest: number;
@@ -66,19 +73,23 @@ export interface SendrecvOptions {
   recvTag?: number;
   /** As for `recv`. */
   into?: Memory | readonly Memory[];
+  /** Aborting takes back what of the two nobody has matched; it rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
+/** What every collective takes. */
 export interface CollectiveOptions {
   /** Aborting makes the collective reject on every rank that has not completed it. */
   signal?: AbortSignal | undefined;
 }
 
+/** Of a collective that has a root. */
 export interface RootedOptions extends CollectiveOptions {
   /** Default 0; the same on every rank. */
   root?: number;
 }
 
+/** How `allreduce` combines, and where the result goes. */
 export interface AllreduceOptions<T> extends CollectiveOptions {
   /** The same on every rank. */
   op: ReduceOperator<T>;
@@ -86,6 +97,7 @@ export interface AllreduceOptions<T> extends CollectiveOptions {
   into?: T;
 }
 
+/** How `reduce` combines, and where the result goes. */
 export interface ReduceOptions<T> extends AllreduceOptions<T> {
   /** Default 0; the same on every rank. */
   root?: number;

@@ -33,11 +33,13 @@ export interface ComputePoolOptions extends Omit<PiscinaOptions, "atomics" | "fi
   stricterFIFO?: boolean;
 }
 
+/** Piscina's options for one task (`name`, `signal`, `transferList`), with `filename` as the pool takes it. */
 export interface ComputeRunOptions extends Omit<PiscinaRunOptions, "filename"> {
   /** Another module than the pool's. */
   filename?: string | URL | null;
 }
 
+/** What `pool.map` takes beside its source and the name of the task. */
 export interface ComputeMapOptions {
   /** How many inputs may be in hand at once: asked for, in a task, or a result that nobody has had yet. Default: the pool's threads at most. */
   concurrency?: number;
@@ -162,6 +164,7 @@ export class ComputePool<T = unknown, R = unknown> extends Piscina<T, R> {
     return filename == null ? this.#module : moduleUrl(filename);
   }
 
+  /** @internal One line for `console.log` and `util.inspect`. */
   [inspect.custom](): string {
     if (!(#module in this)) return "ComputePool {}"; // the prototype
     const { threads, queueSize, completed } = this;

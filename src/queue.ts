@@ -27,6 +27,7 @@ type WaitAsync = (
 ) => { async: false; value: string } | { async: true; value: Promise<string> };
 const waitAsync = (Atomics as unknown as { waitAsync: WaitAsync }).waitAsync;
 
+/** What `world.queue` takes: which messages, and how many bytes of them. */
 export interface QueueOptions {
   /** A rank; default ANY_SOURCE. */
   source?: number;
@@ -36,6 +37,7 @@ export interface QueueOptions {
   byteCapacity?: number;
 }
 
+/** How long `queue.take` waits. */
 export interface TakeOptions {
   /** How many ms to wait; default: until a message comes or the queue is closed. */
   timeout?: number;
@@ -48,6 +50,10 @@ export interface QueueOwner {
   close(): void;
 }
 
+/**
+ * Messages in shared memory, filled by native code and emptied by any threads of the process with nothing but Atomics, each message
+ * going to one of them (docs/queues.md). Made by `world.queue`; in other threads by `MessageQueue.from(queue.buffer)`.
+ */
 export class MessageQueue<T = unknown> implements AsyncIterable<Message<T>> {
   /** The whole queue: give it to any thread of this process, and there to `MessageQueue.from`. */
   readonly buffer: SharedArrayBuffer;
@@ -167,6 +173,7 @@ export class MessageQueue<T = unknown> implements AsyncIterable<Message<T>> {
     this.#owner.close();
   }
 
+  /** `using queue = world.queue()` closes it at the end of its scope; in other threads nothing. */
   [Symbol.dispose](): void {
     if (this.#owner) this.close();
   }
@@ -266,6 +273,7 @@ export class MessageQueue<T = unknown> implements AsyncIterable<Message<T>> {
     }
   }
 
+  /** @internal One line for `console.log` and `util.inspect`. */
   [inspect.custom](): string {
     if (!(#words in this)) return "MessageQueue {}"; // the prototype
     const used = (Atomics.load(this.#words, Ring.head) - Number(BigInt.asIntN(32, Atomics.load(this.#read, 0)))) >>> 0;

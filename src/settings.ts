@@ -20,6 +20,10 @@ export type Doorbell = "auto" | "poll" | "eventfd" | "futex" | "signal" | "uintr
 /** Where the handler of an interrupt doorbell runs: on the thread that computes in JavaScript, or on the progress thread. */
 export type Interrupts = "javascript" | "progress";
 
+/**
+ * What a rank chooses when it joins. An option goes before its environment variable, and that before the default. A value that is none
+ * rejects with ERR_CARILLON_INVALID_ARGUMENT, or ERR_CARILLON_ENVIRONMENT where the variable has it.
+ */
 export interface Settings {
   /** Default "adaptive". Of this thread. Environment: CARILLON_WAIT (`carillon run --wait`). */
   wait?: Wait;

@@ -56,6 +56,10 @@ if (isMainThread) {
 
 let construct: (thread: Thread, meeting: Meeting, onLeft: (() => void) | undefined) => World;
 
+/**
+ * All ranks of a job, and this thread's handle on its own: a `Communicator` of everybody, with what only the whole has. Made by
+ * `World.join` or `launch`. A process is one rank of one world; each of its threads may join once, for a handle of its own.
+ */
 export class World extends Communicator {
   readonly #onLeft: (() => void) | undefined;
   readonly #doorbell = native().doorbell() ?? "";
@@ -168,10 +172,12 @@ export class World extends Communicator {
     return this.#lastStats ?? snapshot();
   }
 
+  /** `await using world = await World.join()` closes it at the end of its scope, as `close()` does. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
+  /** @internal One line for `console.log` and `util.inspect`. */
   override [inspect.custom](): string {
     return `World { rank: ${this.rank}, size: ${this.size}${this.closed ? ", closed" : ""} }`;
   }

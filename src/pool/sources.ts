@@ -6,7 +6,9 @@ import { isMessageStream, type MessageStream } from "../stream.js";
 
 /** An RxJS Observable, or what looks like one. */
 export interface ObservableLike<T> {
+  /** Begins, and calls `observer` for each value, then for the end or the failure. */
   subscribe(observer: { next(value: T): void; error(reason: unknown): void; complete(): void }): {
+    /** Stops. */
     unsubscribe(): void;
   };
 }
