@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import ts from "typescript";
-import { ROOT, type Snippet } from "./snippets.js";
+import { ROOT } from "./documents.js";
+import type { Snippet } from "./snippets.js";
 
 const LAUNCHER = join(ROOT, "dist/src/cli/main.js");
 
@@ -24,7 +25,8 @@ export async function run(snippet: Snippet): Promise<Run> {
     symlinkSync(join(ROOT, "node_modules/rxjs"), join(folder, "node_modules/rxjs")); // one copy for both, as a package manager has it
     const script = join(folder, "snippet.mjs");
     writeFileSync(script, javascript(snippet));
-    const child = spawn(process.execPath, [LAUNCHER, "run", "-n", String(snippet.ranks), script], {
+    const words = snippet.ranks === "node" ? [script] : [LAUNCHER, "run", "-n", String(snippet.ranks), script];
+    const child = spawn(process.execPath, words, {
       cwd: folder,
       stdio: ["ignore", "pipe", "pipe"],
     });

@@ -2,8 +2,9 @@
 // documentation says.
 import assert from "node:assert";
 import { describe, expect, it } from "vitest";
+import { documents } from "./documents.js";
 import { linesOf, run } from "./run.js";
-import { check, documents, type Snippet, snippetsIn, snippetsOf } from "./snippets.js";
+import { check, type Snippet, snippetsIn, snippetsOf } from "./snippets.js";
 
 const sample = [
   "# A document",
@@ -32,6 +33,10 @@ const sample = [
   "```text",
   "ring",
   "```",
+  "```js",
+  "// run: node",
+  "console.log(process.argv.length);",
+  "```",
 ].join("\n");
 
 const samples = snippetsIn("sample.md", sample);
@@ -48,8 +53,9 @@ describe("the checker", () => {
       [11, "ts", true, undefined],
       [14, "ts", false, undefined],
       [20, "js", false, 3],
+      [28, "js", false, "node"],
     ]);
-    expect(samples.at(-1)?.output).toBe("ring");
+    expect(samples.at(-2)?.output).toBe("ring");
   });
 
   it("sees what is wrong and where", () => {
@@ -58,6 +64,7 @@ describe("the checker", () => {
       [expect.stringMatching(/^sample\.md:8: Cannot find name 'missing'/)],
       [],
       [expect.stringMatching(/^sample\.md:14: Cannot find name 'world'/)],
+      [],
       [],
     ]);
   });
@@ -76,14 +83,8 @@ describe("the documentation's snippets compile", () => {
 });
 
 describe("the documentation's programs print what it says", () => {
-  it("each runs on as many ranks as it asks for", async () => {
-    const { code, stdout, stderr } = await run(samples.at(-1) as Snippet);
-    assert.equal(code, 0, stderr);
-    expect(linesOf(stdout)).toEqual(["ring", "ring", "ring"]);
-  });
-
   for (const snippet of snippets.filter(({ ranks }) => ranks !== undefined)) {
-    it(`${place(snippet)} on ${snippet.ranks} ranks`, async () => {
+    it(`${place(snippet)} ${snippet.ranks === "node" ? "alone" : `on ${snippet.ranks} ranks`}`, async () => {
       const { code, stdout, stderr } = await run(snippet);
       assert.equal(code, 0, stderr);
       if (snippet.output !== undefined) expect(linesOf(stdout)).toEqual(linesOf(snippet.output));

@@ -3,10 +3,8 @@
 // Not responsible for running them (run.ts).
 import { readFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
 import ts from "typescript";
-
-export const ROOT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
+import { ROOT } from "./documents.js";
 
 export interface Snippet {
   /** The document, relative to the repository. */
@@ -17,8 +15,8 @@ export interface Snippet {
   readonly code: string;
   /** A ```ts fragment: may use what test/docs/ambient.d.ts declares. */
   readonly fragment: boolean;
-  /** From a first line `// run: N`: how many ranks run it. */
-  readonly ranks: number | undefined;
+  /** From a first line `// run: N`: how many ranks run it; "node": it starts its ranks by itself. */
+  readonly ranks: number | "node" | undefined;
   /** The ```text block that follows: what a run prints. */
   readonly output: string | undefined;
 }
@@ -31,13 +29,6 @@ interface Block {
 
 const LANGUAGES: Readonly<Record<string, "ts" | "js">> = { ts: "ts", typescript: "ts", js: "js", javascript: "js" };
 
-/** README.md and docs/, as far as they are there. */
-export function documents(): string[] {
-  const folder = join(ROOT, "docs");
-  const inside = ts.sys.directoryExists(folder) ? ts.sys.readDirectory(folder, [".md"]) : [];
-  return [join(ROOT, "README.md"), ...inside].filter((path) => ts.sys.fileExists(path));
-}
-
 export function snippetsOf(path: string): Snippet[] {
   return snippetsIn(relative(ROOT, path), readFileSync(path, "utf8"));
 }
@@ -47,7 +38,7 @@ export function snippetsIn(file: string, markdown: string): Snippet[] {
   return blocks.flatMap(({ line, info: [language = "", ...words], text: code }, i) => {
     const script = LANGUAGES[language];
     if (script === undefined) return [];
-    const ranks = /^\/\/ run: (\d+)\s*$/m.exec(code.split("\n", 1)[0] ?? "")?.[1];
+    const ranks = /^\/\/ run: (\d+|node)\s*$/m.exec(code.split("\n", 1)[0] ?? "")?.[1];
     const next = blocks[i + 1];
     return {
       file,
@@ -55,7 +46,7 @@ export function snippetsIn(file: string, markdown: string): Snippet[] {
       language: script,
       code,
       fragment: words.includes("fragment"),
-      ranks: ranks === undefined ? undefined : Number(ranks),
+      ranks: ranks === undefined || ranks === "node" ? ranks : Number(ranks),
       output: next?.info[0] === "text" ? next.text : undefined,
     };
   });
