@@ -1,4 +1,8 @@
 // The package's public face: everything a program imports from "carillon".
+/**
+ * Worlds of ranks that exchange messages, and everything that comes with them. Threads that compute are in `carillon/pool`.
+ * @module carillon
+ */
 export { Communicator } from "./communicator.js";
 export { CarillonError, type CarillonErrorCode, type CarillonErrorDetails } from "./errors.js";
 export type {

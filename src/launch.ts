@@ -17,9 +17,9 @@ export interface LaunchOptions extends Settings {
   args?: string[];
   /** Options for their node. Default: this process's own, without its inspector and without `--eval` and its like. */
   execArgv?: string[];
-  /** Added to this process's environment. */
+  /** Added to this process's environment, which the other ranks inherit. */
   env?: Record<string, string>;
-  /** Begin every line of their output with `[rank] `. */
+  /** Begin every line of their output with `[rank] `. Default: false. */
   label?: boolean;
 }
 

@@ -13,7 +13,7 @@ export interface SendOptions {
   dest: number;
   /** 0 to 2147483647; default 0. */
   tag?: number;
-  /** Settle when the receiver has matched the message, not when it has left. */
+  /** Settle when the receiver has matched the message, not when it has left. Default: false; messages above `eagerBytes` always do. */
   synchronous?: boolean;
   /** Aborting takes the send back if nobody has matched it: it rejects with the signal's reason. */
   signal?: AbortSignal | undefined;

@@ -2,6 +2,10 @@
 // Responsible for what Carillon adds to Piscina: idle threads that messages reach, leases and messages that are handed to tasks and
 // back, streams of tasks, modules checked before they are needed, errors that keep their code. Not for threads, queues, cancelling (Piscina),
 // for what a thread runs (workers/task.ts), nor for how many tasks of a stream run when (pool/mapping.ts).
+/**
+ * Worker threads of a rank that compute while messages flow, and that messages and leases are handed to.
+ * @module carillon/pool
+ */
 import { setMaxListeners } from "node:events";
 import { basename } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
