@@ -184,7 +184,10 @@ export class MessageQueue<T = unknown> implements AsyncIterable<Message<T>> {
     for (;;) {
       const read = Atomics.load(this.#read, 0);
       const position = Number(BigInt.asIntN(32, read));
-      if (position === (Atomics.load(words, Ring.head) & ~Ring.closed)) return undefined;
+      if (position === (Atomics.load(words, Ring.head) & ~Ring.closed)) {
+        this.#made(position); // once more: who took the last may have been terminated before it said so
+        return undefined;
+      }
       const record = Ring.records + ((position & this.#mask) >>> 2);
       const length = words[record + Ring.length] as number;
       const skipped = (length & 1) !== 0;

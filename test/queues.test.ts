@@ -25,6 +25,9 @@ test("consumers that are parked can be terminated; another gets what comes", () 
 test("what can never fit is an error for who takes, and stays in line", () => plays(2, PROGRAM, "unfit"));
 test("... behind what came before it, also for who looks just then", () => plays(2, PROGRAM, "unfitLater", "300"));
 
+test("what a thread took that was terminated before it said so makes room, too", () =>
+  plays(2, PROGRAM, "takenUnsaid"));
+
 describe("a parked consumer hears of the end", () => {
   test.each([
     ["it is closed", "closed"],

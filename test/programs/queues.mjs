@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { MessageQueue, World } from "carillon";
+import { Behind, Ring } from "../../dist/src/native.js";
 import { bytes, play, random, rejects, same, say, settled } from "./scenario.mjs";
 
 const file = fileURLToPath(import.meta.url);
@@ -218,6 +219,31 @@ const scenarios = {
       assert.equal(message.byteLength, 10);
       assert.equal((await world.recv({ source: 1, tag: 3 })).byteLength, 5000);
     }
+    queue.close();
+  },
+
+  /** What was taken by a thread that was terminated before it could say that there is room: here, by nobody. */
+  async takenUnsaid(world) {
+    const count = 100;
+    if (world.rank === 1) {
+      for (let i = 0; i < count; i++) void world.send(Uint8Array.of(i, ...bytes(100)), { dest: 0, tag: 4 });
+      await world.send(null, { dest: 0, tag: DONE });
+      return void (await world.recv({ source: 0, tag: DONE }));
+    }
+    const queue = world.queue({ source: 1, tag: 4, byteCapacity: 4096 });
+    const words = new Int32Array(queue.buffer);
+    await world.recv({ source: 1, tag: DONE }); // all have come: nothing else has the ring fed
+    while (Atomics.load(words, Ring.behind) !== Behind.room) await settled();
+    const head = Atomics.load(words, Ring.head);
+    Atomics.store(new BigInt64Array(queue.buffer, 4 * Ring.read, 1), 0, BigInt(head));
+    let last = -1;
+    while (last < count - 1) {
+      const message = queue.take({ timeout: 20_000 });
+      assert.ok(message, `after ${last} nobody asked for more`);
+      if (last >= 0) assert.equal(message.data[0], last + 1);
+      last = message.data[0];
+    }
+    await world.send(null, { dest: 1, tag: DONE });
     queue.close();
   },
 
