@@ -26,8 +26,8 @@ export interface Result {
 
 /** The picture of a report that a row is a part of, and where it stands in it. Messages of `bytes`; `state` of the receiver. */
 export type Figure =
-  | { readonly kind: "latency" | "bandwidth" | "rate"; readonly bytes: number }
-  | { readonly kind: "overlap"; readonly bytes: number; readonly side: OverlapSide }
+  | { readonly kind: "latency" | "latency-object" | "bandwidth" | "rate"; readonly bytes: number }
+  | { readonly kind: "overlap" | "overlap-total"; readonly bytes: number; readonly side: OverlapSide }
   | { readonly kind: "reaction"; readonly bytes: number; readonly state: string };
 
 export interface Context {
