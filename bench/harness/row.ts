@@ -20,7 +20,7 @@ export interface Result {
   readonly unavailable?: string;
   /** What a reader must know about this figure. */
   readonly note?: string;
-  /** Median of each round, in the order measured: shows drift and two-humped behaviour. */
+  /** The headline of each round, in the order measured: shows drift and two-humped behaviour. */
   readonly rounds?: readonly number[];
 }
 

@@ -82,8 +82,16 @@ function stepped<T extends { step: number }>(value: T, lengthOf: (value: T) => n
   };
 }
 
-/** Bytes as they are. */
+/** Bytes as they are. By size: every batch uses the same memory. */
+const byteExchanges = new Map<number, Exchange<Uint8Array>>();
+
 export function bytesExchange(bytes: number): Exchange<Uint8Array> {
+  const known = byteExchanges.get(bytes) ?? makeBytesExchange(bytes);
+  byteExchanges.set(bytes, known);
+  return known;
+}
+
+function makeBytesExchange(bytes: number): Exchange<Uint8Array> {
   const body = new Uint8Array(bytes).fill(1);
   return {
     next(i) {

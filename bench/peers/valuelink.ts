@@ -4,6 +4,7 @@ import { type OverlapLink, type OverlapOrder, overlapOrder, overlapPartner, over
 import {
   bytesExchange,
   bytesOf,
+  checkMark,
   checkStep,
   type Exchange,
   echoBytesOf,
@@ -116,10 +117,10 @@ export async function echoValues(link: ValueLink): Promise<never> {
       }
       await link.send(count);
     } else if (isBulk(workload)) {
-      const { check } = bytesExchange(bytesOf(workload));
+      const bytes = bytesOf(workload);
       for (let i = 0; i < count; i++) {
         const body = open(await link.receive()) as Uint8Array<ArrayBuffer>;
-        check(body, i);
+        checkMark(body, bytes, i);
         await (link.transfers ? link.send(body, [body.buffer]) : link.send(i));
       }
     } else {

@@ -213,8 +213,9 @@ class SlowdownTurn {
     if (this.#unavailable !== undefined) return { peer, name, unavailable: this.#unavailable };
     const of = (value: (round: SlowdownRound) => number) => median(this.#measured.map(value));
     // Nanoseconds per message are thousandths of seconds per million.
-    const extra = (mode: "singly" | "stream", clock: "wallNs" | "cpuNs") =>
-      of((round) => (round[mode][clock] - (round.none[clock] + round.again[clock]) / 2) / round[mode].messages) / 1e3;
+    const extraOf = (round: SlowdownRound, mode: "singly" | "stream", clock: "wallNs" | "cpuNs") =>
+      (round[mode][clock] - (round.none[clock] + round.again[clock]) / 2) / round[mode].messages / 1e3;
+    const extra = (mode: "singly" | "stream", clock: "wallNs" | "cpuNs") => of((round) => extraOf(round, mode, clock));
     const per = (mode: "singly" | "stream", what: "rings" | "handlerRuns") =>
       of((round) => round[mode][what] / round[mode].messages);
     const values: Record<string, number> = { noneNs: of(({ none }) => none.wallNs), rounds: context.rounds };
@@ -225,7 +226,7 @@ class SlowdownTurn {
       values[`${mode}HandlerRuns`] = per(mode, "handlerRuns");
       values[`${mode}Messages`] = of((round) => round[mode].messages);
     }
-    return { peer, name, values, rounds: this.#measured.map(({ singly }) => singly.cpuNs / singly.messages) };
+    return { peer, name, values, rounds: this.#measured.map((round) => extraOf(round, "singly", "cpuNs")) };
   }
 
   async stop(): Promise<void> {

@@ -21,6 +21,8 @@ const BANDWIDTHS = sizes("1MiB", "4KiB", "16KiB", "64KiB", "256KiB", "8MiB", "64
 /** What is asked everywhere, and in quick runs; the others show how it depends on the size, in one placement. */
 const FIRST = new Set(["roundtrip-8B", "rate-64B", "bandwidth-1MiB"]);
 const MEBIBYTE = 2 ** 20;
+/** What is longer is asked of fewer peers, and less often. */
+const LARGE = 64 * MEBIBYTE;
 
 /** @param folder where sockets and binaries may lie */
 export function rows(folder: string): Row[] {
@@ -138,22 +140,19 @@ export function rows(folder: string): Row[] {
       figure: { kind: "bandwidth", bytes },
       bytes,
       // V8 compiles the last function that counts after some 20,000 messages.
-      length: { batchNs: 100e6, warmUpNs: 3e9, passes: bytes > 64 * MEBIBYTE ? 2 : 8 },
-      // Two buffers on each side, and as much in between where there is a copy on the way.
-      memoryPerPeer: 6 * bytes,
+      length: { batchNs: 100e6, warmUpNs: 3e9, passes: bytes > LARGE ? 2 : 8 },
+      memoryPerPeer: 4 * bytes, // two buffers on each side
       peers: [
         peer.flow,
-        peer.flowBlock,
+        ...(bytes > LARGE ? [] : [peer.flowBlock]),
         peer.ring,
         peer.leased,
         peer.allocated,
-        peer.ordinary,
-        peer.sharedToOrdinary,
-        peer.handedOver,
+        ...(bytes > LARGE ? [] : [peer.ordinary, peer.sharedToOrdinary, peer.handedOver]),
         ...(bytes <= 8 * MEBIBYTE ? [peer.ipcAdvanced] : []),
         peer.socket,
         peer.zeromq,
-        peer.messagePort,
+        ...(bytes > LARGE ? [] : [peer.messagePort]),
         peer.messagePortTransfer,
         peer.atomicsRing,
         peer.mpich,

@@ -37,6 +37,9 @@ const TIMES: readonly Column[] = [
 const CPU: Column = { key: "cpuSecondsPerMillion", title: "CPU s/M", format: significant };
 const PASSES: Column = { key: "passes", title: "passes", format: integer };
 
+/** Others need memory, too. */
+const SHARE_OF_MEMORY = 0.5;
+
 /** There and back, every round trip timed, and whole batches besides. */
 export function roundTrip(row: Passing, placement: Placement): Row {
   return {
@@ -106,11 +109,12 @@ function peersOf(row: Passing, { quick }: Context): readonly Peer[] {
 
 /** All of them are there at the same time: those that would not fit say so instead of making the machine swap. */
 function withinMemory(peers: readonly Peer[], each: number): readonly Peer[] {
-  const fitting = Math.floor(availableMemory() / Math.max(each, 1));
+  const available = availableMemory() * SHARE_OF_MEMORY;
+  const fitting = Math.floor(available / Math.max(each, 1));
   const gibibytes = (bytes: number) => significant(bytes / 2 ** 30);
   return peers.map((peer, i) => {
     if (i < fitting) return peer;
-    const reason = `${i + 1} peers would need ${gibibytes((i + 1) * each)} GiB of memory, ${gibibytes(availableMemory())} are available`;
+    const reason = `${i + 1} peers would need ${gibibytes((i + 1) * each)} GiB of memory; ${gibibytes(available)} GiB, half of what is available, are all that is used`;
     return { ...peer, start: () => Promise.reject(new Error(reason)) };
   });
 }

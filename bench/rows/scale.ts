@@ -107,7 +107,7 @@ async function measure(size: number, context: Context): Promise<Pick<Result, "va
     rounds: repetitions,
     passes: exchanges.length,
   };
-  return { values, rounds: joins };
+  return { values, rounds: joins.map((ns) => ns - median(starts)) };
 }
 
 /** @param then told how long it took from the first start until every process was ready */
