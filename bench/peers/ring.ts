@@ -7,8 +7,8 @@ const TAIL = 16;
 const READER_SLEEPS = 32;
 const WRITER_SLEEPS = 48;
 const WORDS = 64;
-/** A long body is passed on in pieces, so that both threads copy at the same time. */
-const PIECE = 1 << 16;
+/** A long body is passed on in pieces, so that both threads copy at the same time; of a small ring a quarter, or a piece and its length would not fit. */
+const MOST_PIECE = 1 << 16;
 const LEAST_LOOKS = 256;
 const MOST_LOOKS = 8_192;
 
@@ -17,11 +17,13 @@ export class Ring {
   readonly #bytes: Uint8Array;
   readonly #lengths: Int32Array;
   readonly #capacity: number;
+  readonly #piece: number;
   #looks = LEAST_LOOKS;
   /** This side's position in bytes, modulo 2³². The other's as it was seen last. */
   #own = 0;
   #other = 0;
 
+  /** @param capacity a power of two */
   static memory(capacity = 1 << 20): SharedArrayBuffer {
     return new SharedArrayBuffer(4 * WORDS + capacity);
   }
@@ -32,6 +34,7 @@ export class Ring {
     this.#bytes = new Uint8Array(memory, 4 * WORDS);
     this.#lengths = new Int32Array(memory, 4 * WORDS);
     this.#capacity = this.#bytes.length;
+    this.#piece = Math.min(MOST_PIECE, this.#capacity / 4);
   }
 
   send(body: Uint8Array): void {
@@ -40,7 +43,7 @@ export class Ring {
     this.#lengths[(this.#own & (this.#capacity - 1)) >> 2] = length;
     this.#own = (this.#own + 8) | 0;
     for (let at = 0; at < length; ) {
-      const piece = Math.min(length - at, PIECE, this.#capacity - (this.#own & (this.#capacity - 1)));
+      const piece = Math.min(length - at, this.#piece, this.#capacity - (this.#own & (this.#capacity - 1)));
       this.#waitForRoom(piece);
       this.#bytes.set(piece === length ? body : body.subarray(at, at + piece), this.#own & (this.#capacity - 1));
       at += piece;
@@ -58,7 +61,7 @@ export class Ring {
     this.#own = (this.#own + 8) | 0;
     for (let at = 0; at < length; ) {
       const start = this.#own & (this.#capacity - 1);
-      const piece = Math.min(length - at, PIECE, this.#capacity - start);
+      const piece = Math.min(length - at, this.#piece, this.#capacity - start);
       this.#waitForBytes(piece);
       target.set(this.#bytes.subarray(start, start + piece), at);
       at += piece;
