@@ -21,6 +21,7 @@ export function suspended(session: Session): Session {
   hold(session.pids);
   return {
     pids: session.pids,
+    talkers: session.talkers,
     async measure(batch) {
       release(session.pids);
       try {

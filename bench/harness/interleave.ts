@@ -1,6 +1,7 @@
 // Measures several peers in one run, in turn (A B C A B C …), so that whatever happens to the machine happens to all
-// of them. Responsible for warm-up, batch sizes and CPU accounting; not for what a batch is (the peer knows).
+// of them. Responsible for warm-up, batch sizes, CPU accounting and what must be said about each; not for what a batch is (the peer knows).
 import { cpuNs } from "./cpu.js";
+import { Packing } from "./packing.js";
 import type { Peer, Session, Workload } from "./peer.js";
 import type { Placement } from "./placement.js";
 import type { Context } from "./row.js";
@@ -11,11 +12,25 @@ export interface Measured {
   readonly batches: readonly number[];
   /** One entry per round: the times of single passes. */
   readonly each: readonly (readonly number[])[];
+  /** How many passes those batches had. */
+  readonly passes: number;
   /** CPU time of all the peer's processes per pass, user and system. */
   readonly cpuNsPerPass: number;
   /** CPU time used while others were measured, as a share of that time: an idle peer must not disturb them. */
   readonly idleShare: number;
   readonly unavailable?: string;
+  /** What a reader must know about these figures. */
+  readonly note?: string;
+}
+
+/** How long a batch and a warm-up are at least, where the beginning and the end of a batch, or code not compiled yet, would count. */
+export interface Length {
+  /** Passes of a batch. */
+  readonly passes: number;
+  /** A batch, in nanoseconds; what fills a turn if that is longer. */
+  readonly batchNs: number;
+  /** Of a run that is not quick, in nanoseconds. */
+  readonly warmUpNs: number;
 }
 
 export interface Question {
@@ -24,32 +39,34 @@ export interface Question {
   readonly placement: Placement;
   /** Whether single passes can be timed (there and back), or batches only (one way). */
   readonly individually: boolean;
-  /** Where a batch must be longer than its turn would be, so that its beginning and end do not count: passes, or nanoseconds. */
-  readonly minCount?: number;
-  readonly minNs?: number;
-  /** How long a thorough run warms up at least, where the usual time is too short for what is called some thousand times a second. */
-  readonly warmUpNs?: number;
+  /** What is more than usual of it. */
+  readonly length?: Partial<Length>;
 }
 
-const MIN_COUNT = 8;
+const USUAL: Length = { passes: 8, batchNs: 0, warmUpNs: 200e6 };
+const WARM_UP_QUICK_NS = 80e6;
 /** Of the shortest messages, a batch is shorter than it might be: what a peer queues in one batch stays bounded. */
 const MAX_COUNT = 100_000;
 /** ... where its length is asked for in nanoseconds. */
 const MAX_LONG_COUNT = 500_000;
 /** Enough single times for a p99 of a round; more would only cost memory. */
 const MAX_EACH = 4_000;
+/** The compilers have seen enough after so many passes, if they do not take longer than so many warm-ups. */
 const WARM_UP_PASSES = 3_000;
-const WARM_UP_MIN_NS = 200e6;
-const WARM_UP_MAX_NS = 500e6;
+const WARM_UP_MOST = 2.5;
+/** More than this share of a core while others are measured is said. */
+const DISTURBING_SHARE = 0.01;
 
 class Turn {
   readonly batches: number[] = [];
   readonly each: number[][] = [];
   unavailable: string | undefined;
   session: Session | undefined;
-  readonly minCount: number;
+  readonly length: Length;
   readonly maxCount: number;
-  count = MIN_COUNT;
+  count = 1;
+  packing: Packing | undefined;
+  remark: string | undefined;
   passes = 0;
   cpu = 0;
   ownCpu = 0;
@@ -60,35 +77,55 @@ class Turn {
     readonly peer: Peer,
     readonly question: Question,
   ) {
-    this.minCount = question.minCount ?? MIN_COUNT;
-    this.maxCount = question.minNs === undefined ? MAX_COUNT : MAX_LONG_COUNT;
+    this.length = { ...USUAL, ...question.length };
+    this.maxCount = this.length.batchNs === 0 ? MAX_COUNT : MAX_LONG_COUNT;
   }
 
   async start(): Promise<void> {
     const reason = this.question.placement.unavailable;
     if (reason !== undefined) throw new Error(reason);
     this.session = await this.peer.start(this.question.placement);
+    if (this.question.placement.id === "free") this.packing = new Packing(this.session.talkers);
   }
 
   /** Runs until the compilers have seen enough, and learns how many passes fill a batch. */
-  async warmUp(turnNs: number, leastNs: number): Promise<void> {
-    const batchNs = Math.max(turnNs, this.question.minNs ?? 0);
+  async warmUp({ batchNs: turnNs, quick }: Context): Promise<void> {
+    const batchNs = Math.max(turnNs, this.length.batchNs);
+    const fewest = this.length.passes;
+    const leastNs = quick ? WARM_UP_QUICK_NS : this.length.warmUpNs;
     let spent = 0;
     let passes = 0;
     let perPass = Number.POSITIVE_INFINITY;
-    let count = this.minCount;
-    while (spent < leastNs || (passes < WARM_UP_PASSES && spent < WARM_UP_MAX_NS)) {
+    // As long as batches are short, their beginning and end are most of them, and what they say of a pass is not true.
+    let filled = false;
+    let count = fewest;
+    await this.batch("rate", count); // loads what is loaded when it is first used, and says nothing
+    while (
+      spent < leastNs ||
+      (passes < WARM_UP_PASSES && spent < WARM_UP_MOST * leastNs) ||
+      (!filled && spent < WARM_UP_MOST * Math.max(leastNs, batchNs))
+    ) {
       const { nanoseconds } = await this.batch("rate", count);
       perPass = nanoseconds / count;
+      filled = nanoseconds >= batchNs / 2 || count === this.maxCount;
       spent += nanoseconds;
       passes += count;
-      count = clamp(Math.round(batchNs / perPass), this.minCount, Math.min(count * 4, this.maxCount));
+      count = clamp(Math.round(batchNs / perPass), fewest, Math.min(count * 4, this.maxCount));
     }
-    this.count = clamp(Math.round(batchNs / perPass), this.minCount, this.maxCount);
+    this.count = clamp(Math.round(batchNs / perPass), fewest, this.maxCount);
     if (this.question.individually) await this.batch("each", Math.min(this.count, MAX_EACH));
   }
 
   async measure(): Promise<void> {
+    this.packing?.begin();
+    try {
+      await this.measureBatches();
+    } finally {
+      this.packing?.end();
+    }
+  }
+
+  async measureBatches(): Promise<void> {
     const { nanoseconds, cpu } = await this.batch("rate", this.count);
     this.batches.push(nanoseconds / this.count);
     this.cpu += cpu;
@@ -116,14 +153,30 @@ class Turn {
     this.cpuAtStart = cpuNs(this.session?.pids ?? []);
   }
 
+  async listen(): Promise<void> {
+    this.remark = await this.session?.remark?.();
+  }
+
   finish(wallNs: number): Measured {
     const idleCpu = cpuNs(this.session?.pids ?? []) - this.cpuAtStart - this.ownCpu;
+    const idleShare = Math.max(0, idleCpu) / Math.max(1, wallNs - this.ownWall);
+    const disturbs = `used ${Math.round(idleShare * 100)} % of a core while others were measured`;
+    const note = [
+      this.remark,
+      this.question.placement.note,
+      this.packing?.note(),
+      idleShare > DISTURBING_SHARE ? disturbs : undefined,
+    ]
+      .filter(Boolean)
+      .join("; ");
     return {
       peer: this.peer,
       batches: this.batches,
       each: this.each,
+      passes: this.passes,
       cpuNsPerPass: this.cpu / this.passes,
-      idleShare: Math.max(0, idleCpu) / Math.max(1, wallNs - this.ownWall),
+      idleShare,
+      ...(note ? { note } : {}),
       ...(this.unavailable === undefined ? {} : { unavailable: this.unavailable }),
     };
   }
@@ -141,13 +194,12 @@ export async function interleave(question: Question, context: Context): Promise<
     }
   }
 
-  const warmUpNs = Math.max(WARM_UP_MIN_NS, (!context.quick && question.warmUpNs) || 0);
   try {
     context.progress("starting");
     await Promise.all(turns.map((turn) => attempt(turn, () => turn.start())));
     for (const turn of turns) {
       context.progress(`warming up ${turn.peer.name}`);
-      await attempt(turn, () => turn.warmUp(context.batchNs, warmUpNs));
+      await attempt(turn, () => turn.warmUp(context));
     }
     const started = performance.now();
     for (const turn of turns) turn.beginRounds();
@@ -156,7 +208,9 @@ export async function interleave(question: Question, context: Context): Promise<
       for (const turn of turns) await attempt(turn, () => turn.measure());
     }
     const wallNs = (performance.now() - started) * 1e6;
-    return turns.map((turn) => turn.finish(wallNs));
+    const measured = turns.map((turn) => () => turn.finish(wallNs));
+    for (const turn of turns) await attempt(turn, () => turn.listen());
+    return measured.map((finish) => finish());
   } finally {
     await Promise.all(turns.map((turn) => turn.session?.stop()));
   }

@@ -21,8 +21,13 @@ export function memoryOf(pid: number): Memory {
   };
 }
 
+/** What processes could take without swapping. */
+export function availableMemory(): number {
+  return kilobytes(readFileSync("/proc/meminfo", "utf8"), "MemAvailable");
+}
+
 function kilobytes(text: string, field: string): number {
   const number = new RegExp(`^${field}:\\s*(\\d+) kB`, "m").exec(text)?.[1];
-  if (number === undefined) throw new Error(`the kernel does not say ${field} of a process`);
+  if (number === undefined) throw new Error(`the kernel does not say ${field}`);
   return Number(number) * 1024;
 }

@@ -3,18 +3,20 @@
 import type { Placement } from "./placement.js";
 
 /**
- * What passes between the two processes of a peer. There and back: 8 bytes; `{ step, grid }` with a Float64Array of 1,000
- * numbers; a string of 100 characters. One way: 1 MiB, one after the other; 64 bytes as fast as the receiver takes them;
- * `bulk:BYTES`, double-buffered. What a row has of its own has its own words, in the file of that row's programs.
+ * What passes between the two processes of a peer. There and back: `bytes:BYTES`; `{ step, grid }` with a Float64Array of 1,000
+ * numbers; `object:BYTES`, about; a string of 100 characters. One way: 1 MiB, one after the other; `rate:BYTES`, short ones as fast as the
+ * receiver takes them; `bulk:BYTES`, double-buffered. `wake`: one way to a sleeper. What a row has of its own has its own words, in the file of that row's programs.
  */
 export type Workload =
-  | "bytes8"
+  | `bytes:${number}`
   | "object"
+  | `object:${number}`
   | "string"
   | "stream1m"
-  | "rate64"
+  | `rate:${number}`
   | `bulk:${number}`
   | `${OverlapSide | "compute"}:${number}:${number}`
+  | "wake"
   | MatchPattern
   | DoorbellWorkload;
 
@@ -45,12 +47,16 @@ export interface Sample {
   readonly each: readonly number[];
 }
 
-/** Two processes that are up, connected, and quiet until asked: an idle session must not use CPU time. */
+/** Two processes (or threads) that are up, connected, and quiet until asked: an idle session must not use CPU time. */
 export interface Session {
   /** Every process whose CPU time belongs to this peer. */
   readonly pids: readonly number[];
+  /** The two threads that talk, as the kernel numbers them (the main thread of a process has its number); none where one works alone. */
+  readonly talkers: readonly number[];
   /** @throws Error that says why, in one line */
   measure(batch: Batch): Promise<Sample>;
+  /** What a reader should know of how this peer did it, when all is measured. */
+  remark?(): Promise<string | undefined>;
   stop(): Promise<void>;
 }
 

@@ -20,14 +20,14 @@ export interface Result {
   readonly unavailable?: string;
   /** What a reader must know about this figure. */
   readonly note?: string;
-  /** Median of each round, in the order measured: shows drift and two-humped behaviour. */
+  /** The headline of each round, in the order measured: shows drift and two-humped behaviour. */
   readonly rounds?: readonly number[];
 }
 
 /** The picture of a report that a row is a part of, and where it stands in it. Messages of `bytes`; `state` of the receiver. */
 export type Figure =
-  | { readonly kind: "latency" | "bandwidth" | "rate"; readonly bytes: number }
-  | { readonly kind: "overlap"; readonly bytes: number; readonly side: OverlapSide }
+  | { readonly kind: "latency" | "latency-object" | "bandwidth" | "rate"; readonly bytes: number }
+  | { readonly kind: "overlap" | "overlap-total"; readonly bytes: number; readonly side: OverlapSide }
   | { readonly kind: "reaction"; readonly bytes: number; readonly state: string };
 
 export interface Context {

@@ -1,12 +1,16 @@
 // A Session over the line protocol: `rate|each WORKLOAD COUNT` is answered by `TOTAL_NS [NS NS …]`, after a first line
-// `ready [PID …]` that names the processes the initiator has started itself. C and Node.js programs speak it alike.
+// `ready [PID …] [threads TID TID]` that names the processes the initiator has started itself, and who talks, unless it is the last two of all
+// processes. C and Node.js programs speak it alike. `remark`, where a program knows it, is answered by a line for readers.
 import type { Batch, Sample, Session } from "./peer.js";
 import type { LineProcess } from "./process.js";
 
-/** @param processes the initiator first; all of them are the harness's own children */
+/**
+ * @param processes the initiator first; all of them are the harness's own children
+ * @param options `remarks`: the program knows that word
+ */
 export async function openSession(
   processes: readonly [LineProcess, ...LineProcess[]],
-  cleanup = () => {},
+  { cleanup = () => {}, remarks = false } = {},
 ): Promise<Session> {
   const [initiator] = processes;
   async function stop(): Promise<void> {
@@ -14,11 +18,16 @@ export async function openSession(
     cleanup();
   }
   try {
-    const [word, ...started] = (await initiator.line()).split(" ");
+    const [word, ...words] = (await initiator.line()).split(" ");
     if (word !== "ready") throw new Error(`did not say "ready" but "${word}"`);
+    const end = words.includes("threads") ? words.indexOf("threads") : words.length;
+    const pids = [...processes.map((process) => process.pid), ...words.slice(0, end).map(Number)];
+    const threads = words.slice(end + 1).map(Number);
     return {
-      pids: [...processes.map((process) => process.pid), ...started.map(Number)],
+      pids,
+      talkers: threads.length > 0 ? threads : pids.slice(-2),
       measure: (batch) => measure(initiator, batch),
+      ...(remarks ? { remark: async () => (await initiator.ask("remark")) || undefined } : {}),
       stop,
     };
   } catch (error) {

@@ -1,15 +1,23 @@
 // The least a sleeping process can be woken with: 8 bytes in shared memory, an eventfd rung, an epoll that waits for it.
-// Both sides sleep in epoll_wait, like an event loop with nothing to do.
+// Both sides sleep in epoll_wait, like an event loop with nothing to do. `bytes:BYTES`: there and back, longer bodies copied once each way;
+// `wake`: from before the bell is rung until its sleeper runs, everybody asleep before.
 #include "harness.h"
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 
-static volatile uint64_t* cells;  // [0] there, [8] and back: two cache lines
+#define WAKE_PAUSE_NS 2000000
+
+// Each on a cache line of its own.
+enum { THERE = 0, BACK = 8, BYTES = 16, RUNG_AT = 24, WOKEN_AFTER = 32, CELLS = 64 };
+
+static volatile uint64_t* cells;
+static struct bodies bodies;
 static int bells[2];
 static int loops[2];
 static uint64_t sequence;
+static int wakes;
+static uint64_t woken_after;
 
 static void await_bell(int side) {
   struct epoll_event event;
@@ -25,19 +33,49 @@ static void ring(int side) {
   if (write(bells[side], &one, sizeof one) != sizeof one) fail("write");
 }
 
-static void pass(void) {
-  cells[0] = ++sequence;
+static void begin(const struct batch* batch) {
+  wakes = strcmp(batch->kind, "wake") == 0;
+  woken_after = 0;
+  size_bodies(&bodies, batch->bytes);
+  cells[BYTES] = bodies.bytes;
+}
+
+static void wake(void) {
+  nanosleep(&(struct timespec){.tv_nsec = WAKE_PAUSE_NS}, NULL);
+  cells[RUNG_AT] = now_ns();
   ring(1);
   await_bell(0);
-  if (cells[8] != sequence) {
+  woken_after = cells[WOKEN_AFTER];
+}
+
+static void pass(void) {
+  if (wakes) {
+    wake();
+    return;
+  }
+  cells[THERE] = ++sequence;
+  ring(1);
+  await_bell(0);
+  take_body(&bodies, 1);
+  if (cells[BACK] != sequence) {
     fprintf(stderr, "Error: another answer than asked for\n");
     exit(1);
   }
 }
 
+static void answer(void) {
+  for (;;) {
+    await_bell(1);
+    cells[WOKEN_AFTER] = now_ns() - cells[RUNG_AT];
+    bodies.bytes = cells[BYTES];
+    take_body(&bodies, 0);
+    cells[BACK] = cells[THERE];
+    ring(0);
+  }
+}
+
 int main(int argc, char** argv) {
-  cells = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (cells == MAP_FAILED) fail("mmap");
+  cells = map_shared(&bodies, CELLS * sizeof *cells);
   for (int side = 0; side < 2; side++) {
     bells[side] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     loops[side] = epoll_create1(EPOLL_CLOEXEC);
@@ -48,13 +86,9 @@ int main(int argc, char** argv) {
   if (child < 0) fail("fork");
   if (child == 0) {
     pin_child(argc > 1 ? argv[1] : "-");
-    for (;;) {
-      await_bell(1);
-      cells[8] = cells[0];
-      ring(0);
-    }
+    answer();
   }
   ready(child, 0);
-  serve(&(struct steps){.pass = pass});
+  serve(&(struct steps){.begin = begin, .pass = pass, .own_ns = &woken_after});
   return 0;
 }

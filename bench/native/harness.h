@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -57,6 +58,42 @@ struct batch {
   unsigned long count;
 };
 
+// Bodies that two processes pass to and fro: each lies in shared memory, and who receives one copies it out, once. Where the word that
+// announces a body is a body itself (8 bytes), nothing is copied.
+struct bodies {
+  size_t bytes;              // of one, 0: none but the word
+  unsigned char* shared[2];  // there, and back
+  unsigned char* own;        // of each process after the fork, where it copies to
+};
+
+#define MOST_BODY_BYTES MEBIBYTE
+
+// Before the fork: the bodies, and `bytes` of shared memory for the program, on pages of its own.
+static inline void* map_shared(struct bodies* bodies, size_t bytes) {
+  size_t head = (bytes + 4095) / 4096 * 4096;
+  unsigned char* shared =
+      mmap(NULL, head + 2 * MOST_BODY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  bodies->own = aligned_alloc(4096, MOST_BODY_BYTES);
+  if (shared == MAP_FAILED || !bodies->own) fail("mmap");
+  memset(bodies->own, 2, MOST_BODY_BYTES);
+  for (int way = 0; way < 2; way++) bodies->shared[way] = memset(shared + head + (size_t)way * MOST_BODY_BYTES, 1, MOST_BODY_BYTES);
+  return shared;
+}
+
+static inline void size_bodies(struct bodies* bodies, size_t bytes) {
+  if (bytes > MOST_BODY_BYTES) {
+    fprintf(stderr, "Error: bodies of up to %zu bytes only\n", MOST_BODY_BYTES);
+    exit(1);
+  }
+  bodies->bytes = bytes > sizeof(uint64_t) ? bytes : 0;
+}
+
+static inline void take_body(const struct bodies* bodies, int way) {
+  if (bodies->bytes == 0) return;
+  memcpy(bodies->own, bodies->shared[way], bodies->bytes);
+  __asm__ volatile("" : : "r"(bodies->own) : "memory");  // the copy is wanted, whatever the optimiser thinks
+}
+
 // What a program does of a batch; everything but `pass` may be NULL. Timed are the passes (one by one if asked) and,
 // in the total, `drain`.
 struct steps {
@@ -65,6 +102,7 @@ struct steps {
   void (*pass)(void);
   void (*drain)(void);  // until everything has arrived
   void (*end)(void);    // after the clock has stopped
+  const uint64_t* own_ns;  // where a pass leaves what it took, if that is not what the clock says (0: it is)
 };
 
 // `started`: processes that the harness did not start itself, 0 for none.
@@ -95,7 +133,7 @@ static inline void serve(const struct steps* steps) {
       if (each) {
         uint64_t before = now_ns();
         steps->pass();
-        times[i] = now_ns() - before;
+        times[i] = steps->own_ns && *steps->own_ns ? *steps->own_ns : now_ns() - before;
       } else {
         steps->pass();
       }

@@ -89,11 +89,11 @@ static void prepare(void) {
 
 static void pass(void) {
   unsigned long i = sequence++;
-  if (is("bytes8")) {
-    uint64_t value = i, answer = 0;
-    MPI_Send(&value, sizeof value, MPI_BYTE, 1, DATA, MPI_COMM_WORLD);
-    MPI_Recv(&answer, sizeof answer, MPI_BYTE, 1, DATA, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-    check(value, answer);
+  if (is("bytes")) {
+    mark(buffers[0], i);
+    MPI_Send(buffers[0], (int)batch.bytes, MPI_BYTE, 1, DATA, MPI_COMM_WORLD);
+    MPI_Recv(buffers[1], (int)batch.bytes, MPI_BYTE, 1, DATA, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    check_mark(buffers[1], i);
     return;
   }
   if (is("compute")) {
@@ -120,9 +120,8 @@ static void drain(void) {
 
 static void echo(void) {
   for (unsigned long i = 0; i < batch.count; i++) {
-    uint64_t value;
-    MPI_Recv(&value, sizeof value, MPI_BYTE, 0, DATA, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-    MPI_Send(&value, sizeof value, MPI_BYTE, 0, DATA, MPI_COMM_WORLD);
+    MPI_Recv(buffers[0], (int)batch.bytes, MPI_BYTE, 0, DATA, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    MPI_Send(buffers[0], (int)batch.bytes, MPI_BYTE, 0, DATA, MPI_COMM_WORLD);
   }
 }
 
@@ -156,7 +155,7 @@ static void partner(void) {
   while (read(orders, &batch, sizeof batch) == sizeof batch) {
     prepare_buffers();
     signal_peer(0, READY);
-    if (is("bytes8")) echo();
+    if (is("bytes")) echo();
     else if (is("bulk")) take_all();
     else if (computes(0) || computes(1)) overlap();
   }

@@ -3,16 +3,16 @@
 import { deserialize, serialize } from "node:v8";
 import { type OverlapLink, overlapOrder, overlapPartner, overlapPasses } from "./overlap.js";
 import {
+  bytesExchange,
   bytesOf,
   checkMark,
   checkStep,
-  type Frame,
+  echoBytesOf,
+  exchangeOf,
   isBulk,
   MEBIBYTE,
-  makeFrame,
   mark,
-  SHORT_BYTES,
-  TEXT,
+  rateBytesOf,
   WINDOW,
 } from "./payload.js";
 import type { Initiator } from "./serve.js";
@@ -24,8 +24,8 @@ export interface ByteLink {
   receive(): Promise<Uint8Array>;
 }
 
-// A message of this length tells the partner what follows: the kind of workload and three numbers.
-const CONTROL_BYTES = 29;
+// Before each batch a message tells the partner what follows: the kind of workload and three numbers.
+const CONTROL_BYTES = 25;
 const ECHO_BYTES = 0;
 const ECHO_VALUES = 1;
 const STREAM = 2;
@@ -44,38 +44,27 @@ function numbersOf(body: Uint8Array): [number, number, number] {
 }
 
 export function overBytes(link: ByteLink): Initiator {
-  const eight = new Uint8Array(8);
-  const frame = makeFrame();
   const overlapping = overlapLink(link);
 
-  async function bytes(count: number, times: Float64Array | undefined): Promise<void> {
+  async function bytes(size: number, count: number, times: Float64Array | undefined): Promise<void> {
+    const exchange = bytesExchange(size);
+    await link.send(control(ECHO_BYTES, count));
     for (let i = 0; i < count; i++) {
       const start = performance.now();
-      eight[0] = i & 255;
-      await link.send(eight);
-      const answer = await link.receive();
-      checkStep(i & 255, answer[0]);
+      await link.send(exchange.next(i));
+      exchange.check(await link.receive(), i);
       if (times) times[i] = performance.now() - start;
     }
   }
 
-  async function objects(count: number, times: Float64Array | undefined): Promise<void> {
+  async function values(workload: string, count: number, times: Float64Array | undefined): Promise<void> {
+    const exchange = exchangeOf(workload);
+    if (exchange === undefined) throw new Error(`${workload} is nothing that goes there and back`);
+    await link.send(control(ECHO_VALUES, count));
     for (let i = 0; i < count; i++) {
       const start = performance.now();
-      frame.step = i;
-      await link.send(serialize(frame));
-      const answer: Frame = deserialize(await link.receive());
-      checkStep(i, answer.step);
-      if (times) times[i] = performance.now() - start;
-    }
-  }
-
-  async function strings(count: number, times: Float64Array | undefined): Promise<void> {
-    for (let i = 0; i < count; i++) {
-      const start = performance.now();
-      await link.send(serialize(TEXT));
-      const answer: string = deserialize(await link.receive());
-      checkStep(TEXT.length, answer.length);
+      await link.send(serialize(exchange.next(i)));
+      exchange.check(deserialize(await link.receive()), i);
       if (times) times[i] = performance.now() - start;
     }
   }
@@ -95,37 +84,38 @@ export function overBytes(link: ByteLink): Initiator {
   return {
     async passes(workload, count, times) {
       if (workload === "stream1m") return stream(count, MEBIBYTE, 1);
-      if (workload === "rate64") return stream(count, SHORT_BYTES, 1);
+      const short = rateBytesOf(workload);
+      if (short !== undefined) return stream(count, short, 1);
       if (isBulk(workload)) return stream(count, bytesOf(workload), WINDOW);
       const order = overlapOrder(workload, count);
       if (order) {
         await link.send(control(OVERLAP, order.exchanges, order.bytes, order.partnerNs));
         return overlapPasses(overlapping, order, times);
       }
-      await link.send(control(workload === "bytes8" ? ECHO_BYTES : ECHO_VALUES));
-      if (workload === "bytes8") return bytes(count, times);
-      return workload === "object" ? objects(count, times) : strings(count, times);
+      const echo = echoBytesOf(workload);
+      return echo === undefined ? values(workload, count, times) : bytes(echo, count, times);
     },
   };
 }
 
 /** The other end: sends back what comes, as values or as bytes; of a stream only the count. */
 export async function echoBytes(link: ByteLink): Promise<never> {
-  let values = false;
   const overlapping = overlapLink(link);
   for (;;) {
-    const body = await link.receive();
-    if (body.length !== CONTROL_BYTES) {
-      await link.send(values ? serialize(deserialize(body)) : body);
-      continue;
+    const order = await link.receive();
+    checkStep(CONTROL_BYTES, order.length);
+    const kind = order[0];
+    const [count, bytes, partnerNs] = numbersOf(order);
+    if (kind === ECHO_BYTES) {
+      for (let i = 0; i < count; i++) await link.send(await link.receive());
+    } else if (kind === ECHO_VALUES) {
+      for (let i = 0; i < count; i++) await link.send(serialize(deserialize(await link.receive())));
+    } else if (kind === OVERLAP) {
+      await overlapPartner(overlapping, { exchanges: count, bytes, partnerNs });
+    } else {
+      for (let i = 0; i < count; i++) checkMark(await link.receive(), bytes, count);
+      await link.send(control(STREAM, count));
     }
-    const kind = body[0];
-    const [count, bytes, partnerNs] = numbersOf(body);
-    values = kind === ECHO_VALUES;
-    if (kind === OVERLAP) await overlapPartner(overlapping, { exchanges: count, bytes, partnerNs });
-    if (kind !== STREAM) continue;
-    for (let i = 0; i < count; i++) checkMark(await link.receive(), bytes, count);
-    await link.send(control(STREAM, count));
   }
 }
 

@@ -1,7 +1,8 @@
-// Two ranks over Carillon: rank 0 is the initiator, rank 1 sends back every value it gets. Both await everything.
+// Two ranks over Carillon: rank 0 is the initiator, rank 1 sends back every value it gets. Both await everything. Long bytes go from and
+// into memory that is used again: SharedArrayBuffers, or what BENCH_MEMORY says.
 import { World } from "carillon";
 import { type OverlapLink, type OverlapOrder, overlapOrder, overlapPartner, overlapPasses } from "./overlap.js";
-import { checkStep, type Frame, MEBIBYTE, makeFrame, TEXT } from "./payload.js";
+import { checkMark, checkStep, echoBytesOf, exchangeOf, MEBIBYTE, mark, REUSE_BYTES } from "./payload.js";
 import { type Initiator, onCommand, serve } from "./serve.js";
 
 const ECHO = 0;
@@ -9,7 +10,15 @@ const STREAM = 1;
 const OVERLAP = 2;
 const BODY = 3;
 const SIGNAL = 4;
+const LONG = 5;
+/** By size: every batch uses the same memory. */
+const reused = new Map<number, [Uint8Array, Uint8Array]>();
 const world = await World.join();
+
+interface Long {
+  readonly size: number;
+  readonly count: number;
+}
 
 if (world.rank === 0) {
   serve(initiator());
@@ -19,38 +28,41 @@ if (world.rank === 0) {
 }
 
 function initiator(): Initiator {
-  const eight = new Uint8Array(8);
-  const frame = makeFrame();
   const block = new Uint8Array(MEBIBYTE);
 
-  async function bytes(count: number, times: Float64Array | undefined): Promise<void> {
+  async function bytes(size: number, count: number, times: Float64Array | undefined): Promise<void> {
+    const body = new Uint8Array(size);
     for (let i = 0; i < count; i++) {
       const start = performance.now();
-      eight[0] = i & 255;
-      await world.send(eight, { dest: 1 });
+      mark(body, i);
+      await world.send(body, { dest: 1 });
       const answer = await world.recv({ source: 1 });
-      checkStep(i & 255, answer.data[0]);
+      checkMark(answer.data, size, i);
       if (times) times[i] = performance.now() - start;
     }
   }
 
-  async function objects(count: number, times: Float64Array | undefined): Promise<void> {
+  async function longBytes(size: number, count: number, times: Float64Array | undefined): Promise<void> {
+    await world.send({ size, count } satisfies Long, { dest: 1, tag: LONG });
+    const [body, into] = memories(size);
     for (let i = 0; i < count; i++) {
       const start = performance.now();
-      frame.step = i;
-      await world.send(frame, { dest: 1 });
-      const answer = await world.recv<Frame>({ source: 1 });
-      checkStep(i, answer.value.step);
+      mark(body, i);
+      const answer = world.recv({ source: 1, tag: BODY, into });
+      await world.send(body, { dest: 1, tag: BODY });
+      checkMark((await answer).data, size, i);
       if (times) times[i] = performance.now() - start;
     }
   }
 
-  async function strings(count: number, times: Float64Array | undefined): Promise<void> {
+  async function values(workload: string, count: number, times: Float64Array | undefined): Promise<void> {
+    const exchange = exchangeOf(workload);
+    if (exchange === undefined) throw new Error(`${workload} is nothing that goes there and back`);
     for (let i = 0; i < count; i++) {
       const start = performance.now();
-      await world.send(TEXT, { dest: 1 });
-      const answer = await world.recv<string>({ source: 1 });
-      checkStep(TEXT.length, answer.value.length);
+      await world.send(exchange.next(i), { dest: 1 });
+      const answer = await world.recv({ source: 1 });
+      exchange.check(answer.value, i);
       if (times) times[i] = performance.now() - start;
     }
   }
@@ -71,9 +83,9 @@ function initiator(): Initiator {
         await world.send(order, { dest: 1, tag: OVERLAP });
         return overlapPasses(overlapLink(1), order, times);
       }
-      if (workload === "bytes8") return bytes(count, times);
-      if (workload === "object") return objects(count, times);
-      return workload === "string" ? strings(count, times) : stream(count);
+      const size = echoBytesOf(workload);
+      if (size !== undefined) return (size > REUSE_BYTES ? longBytes : bytes)(size, count, times);
+      return workload === "stream1m" ? stream(count) : values(workload, count, times);
     },
   };
 }
@@ -85,6 +97,10 @@ async function partner(): Promise<never> {
     const message = await world.recv({ source: 0 });
     if (message.tag === OVERLAP) {
       await overlapPartner(overlapping, message.value as OverlapOrder);
+      continue;
+    }
+    if (message.tag === LONG) {
+      await echoLong(message.value as Long);
       continue;
     }
     if (message.tag === ECHO) {
@@ -100,13 +116,30 @@ async function partner(): Promise<never> {
   }
 }
 
+async function echoLong({ size, count }: Long): Promise<void> {
+  const [into] = memories(size);
+  for (let i = 0; i < count; i++) {
+    await world.recv({ source: 0, tag: BODY, into });
+    await world.send(into, { dest: 0, tag: BODY });
+  }
+}
+
+function memories(size: number): [Uint8Array, Uint8Array] {
+  const known = reused.get(size) ?? [memory(size).fill(1), memory(size).fill(1)];
+  reused.set(size, known);
+  return known;
+}
+
+function memory(bytes: number): Uint8Array {
+  return process.env.BENCH_MEMORY === "allocated"
+    ? world.allocate(bytes).data
+    : new Uint8Array(new SharedArrayBuffer(bytes));
+}
+
 function overlapLink(peer: number): OverlapLink {
   const nothing = new Uint8Array(0);
   return {
-    memory: (bytes) =>
-      process.env.BENCH_MEMORY === "allocated"
-        ? world.allocate(bytes).data
-        : new Uint8Array(new SharedArrayBuffer(bytes)),
+    memory,
     send: (body) => world.send(body, { dest: peer, tag: BODY }),
     receive: (into) => world.recv({ source: peer, tag: BODY, into }).then((message) => message.data),
     signal: () => world.send(nothing, { dest: peer, tag: SIGNAL }),

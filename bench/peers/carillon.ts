@@ -26,73 +26,62 @@ export interface RanksOptions {
   readonly roles?: readonly string[];
 }
 
-/** Where one-way messages come from and where they are received: the `${source}-${target}` of carillon-flow-program. */
-export type Memory = "shared-shared" | "allocated-shared" | "ordinary-ordinary" | "shared-ordinary" | "shared-new";
-
 export const waitName = (wait: Wait) => (wait === "adaptive" ? "carillon" : `carillon, wait: "${wait}"`);
 
-/** Two ranks that exchange the workloads of `program`. */
-export const carillon = (wait: Wait, program = "carillon-program.js"): Peer => ({
-  id: `carillon-${wait}`,
-  name: waitName(wait),
-  start: (placement) => startPair({ size: 2, wait, program, placement }),
-});
+/** One way of using Carillon between two ranks. */
+export interface Variant {
+  /** Default: as it is by default. */
+  readonly wait?: Wait;
+  /** Default: there and back. */
+  readonly program?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** What it is called beside the others; default: how it waits. */
+  readonly named?: { readonly id: string; readonly name: string };
+  /** Its program knows what a reader should know of how it went. */
+  readonly remarks?: boolean;
+}
 
-/** The same with long bodies in memory that the other rank maps. */
-export const carillonAllocated: Peer = {
-  id: "carillon-allocated",
-  name: "carillon, world.allocate",
-  start: (placement) =>
-    startPair({
-      size: 2,
-      wait: "adaptive",
-      program: "carillon-program.js",
-      placement,
-      env: { BENCH_MEMORY: "allocated" },
-    }),
-};
+export function carillon({
+  wait = "adaptive",
+  program = "carillon-program.js",
+  env = {},
+  named,
+  remarks,
+}: Variant = {}): Peer {
+  return {
+    id: named?.id ?? `carillon-${wait}`,
+    name: named ? `carillon, ${named.name}` : waitName(wait),
+    start: (placement) => startPair({ size: 2, wait, program, placement, env }, remarks),
+  };
+}
 
-/** One way, between kinds of memory; by default those that need no copy on the way. */
-export const carillonFlow = (wait: Wait, memory: Memory = "shared-shared", id = `carillon-${wait}`): Peer => ({
-  id,
-  name: memory === "shared-shared" ? waitName(wait) : `carillon, ${MEMORY_NAMES[memory]}`,
-  start: (placement) =>
-    startPair({ size: 2, wait, program: "carillon-flow-program.js", placement, env: { BENCH_MEMORY: memory } }),
-});
+/** Where one-way messages come from and where they are received: the `${source}-${target}` of carillon-flow-program. */
+type Memory =
+  | "shared-shared"
+  | "allocated-shared"
+  | "ordinary-ordinary"
+  | "shared-ordinary"
+  | "shared-new"
+  | "leased-new";
 
-/** How short messages are taken, unless by awaited receives. */
-const TAKES = {
-  callback: "a standing taker's callback",
-  subscribe: "world.messages().subscribe",
-  iterate: "for await of world.messages()",
-} as const;
+interface Flow extends Pick<Variant, "wait" | "env" | "named"> {
+  /** Default: kinds that need no copy on the way. */
+  readonly memory?: Memory;
+  /** How short messages are taken, unless by awaited receives. */
+  readonly takes?: "callback" | "subscribe" | "iterate";
+}
 
-/** One way, short messages taken otherwise than by awaited receives. */
-export const carillonTakes = (wait: Wait, takes: keyof typeof TAKES): Peer => ({
-  id: `carillon-${takes}`,
-  name: `carillon, ${TAKES[takes]}`,
-  start: (placement) =>
-    startPair({
-      size: 2,
-      wait,
-      program: "carillon-flow-program.js",
-      placement,
-      env: { BENCH_MEMORY: "shared-shared", BENCH_TAKES: takes },
-    }),
-});
-
-const MEMORY_NAMES = {
-  "allocated-shared": "world.allocate → shared memory",
-  "ordinary-ordinary": "ordinary → ordinary memory",
-  "shared-ordinary": "shared → ordinary memory",
-  "shared-new": "shared → handed over",
-} as const;
+/** One way, as much as there is. */
+export function carillonFlow({ memory = "shared-shared", takes, env, ...variant }: Flow = {}): Peer {
+  const chosen = { BENCH_MEMORY: memory, ...(takes ? { BENCH_TAKES: takes } : {}), ...env };
+  return carillon({ ...variant, program: "carillon-flow-program.js", env: chosen, remarks: true });
+}
 
 /** Two ranks whose first speaks the line protocol. */
-export async function startPair(options: RanksOptions): Promise<Session> {
+export async function startPair(options: RanksOptions, remarks = false): Promise<Session> {
   const ranks = startRanks(options);
   const [initiator, partner] = ranks.processes as [LineProcess, LineProcess];
-  const session = await openSession([initiator, partner], ranks.closeHub);
+  const session = await openSession([initiator, partner], { cleanup: ranks.closeHub, remarks });
   pinMainThreads(options.placement, session.pids);
   return session;
 }

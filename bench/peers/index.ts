@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compile } from "../harness/compile.js";
 import type { Peer } from "../harness/peer.js";
-import { type Placement, pinMainThreads, placed } from "../harness/placement.js";
+import { onCpu, type Placement, pinMainThreads, placed } from "../harness/placement.js";
 import { LineProcess } from "../harness/process.js";
 import { openSession } from "../harness/session.js";
-import { carillon, carillonAllocated, carillonFlow, carillonTakes } from "./carillon.js";
+import { carillon, carillonFlow } from "./carillon.js";
 import { mpi } from "./mpi.js";
 
 /** Every peer of a run. `folder`: for sockets and binaries. */
@@ -14,18 +14,60 @@ export function peers(folder: string) {
   let sockets = 0;
   const address = () => `ipc://${join(folder, `zeromq-${sockets++}`)}`;
   return {
-    adaptive: carillon("adaptive"),
-    adaptiveAllocated: carillonAllocated,
-    block: carillon("block"),
-    flow: carillonFlow("adaptive"),
-    flowBlock: carillonFlow("block"),
-    callback: carillonTakes("adaptive", "callback"),
-    subscribe: carillonTakes("adaptive", "subscribe"),
-    iterate: carillonTakes("adaptive", "iterate"),
-    allocated: carillonFlow("adaptive", "allocated-shared", "carillon-allocated"),
-    ordinary: carillonFlow("adaptive", "ordinary-ordinary", "carillon-ordinary"),
-    sharedToOrdinary: carillonFlow("adaptive", "shared-ordinary", "carillon-shared-ordinary"),
-    handedOver: carillonFlow("adaptive", "shared-new", "carillon-handed-over"),
+    adaptive: carillon(),
+    block: carillon({ wait: "block" }),
+    adaptiveAllocated: carillon({
+      env: { BENCH_MEMORY: "allocated" },
+      named: { id: "carillon-allocated", name: "world.allocate" },
+    }),
+    flow: carillonFlow(),
+    flowBlock: carillonFlow({ wait: "block" }),
+    callback: carillonFlow({
+      takes: "callback",
+      named: { id: "carillon-callback", name: "a standing taker's callback" },
+    }),
+    subscribe: carillonFlow({
+      takes: "subscribe",
+      named: { id: "carillon-subscribe", name: "world.messages().subscribe" },
+    }),
+    iterate: carillonFlow({
+      takes: "iterate",
+      named: { id: "carillon-iterate", name: "for await of world.messages()" },
+    }),
+    allocated: carillonFlow({
+      memory: "allocated-shared",
+      named: { id: "carillon-allocated", name: "world.allocate → shared memory" },
+    }),
+    ordinary: carillonFlow({
+      memory: "ordinary-ordinary",
+      named: { id: "carillon-ordinary", name: "ordinary → ordinary memory" },
+    }),
+    sharedToOrdinary: carillonFlow({
+      memory: "shared-ordinary",
+      named: { id: "carillon-shared-ordinary", name: "shared → ordinary memory" },
+    }),
+    handedOver: carillonFlow({
+      memory: "shared-new",
+      named: { id: "carillon-handed-over", name: "shared → handed over" },
+    }),
+    ring: carillonFlow({
+      env: { CARILLON_RENDEZVOUS: "ring" },
+      named: { id: "carillon-ring", name: "through the ring" },
+    }),
+    leased: carillonFlow({
+      memory: "leased-new",
+      named: { id: "carillon-leased", name: "leases (not copied)" },
+    }),
+    carillonThreads: threads("carillon-threads", "carillon", "threads-program.js", ["carillon"]),
+    messagePort: threads("message-port", "MessagePort", "threads-program.js", ["message-port"]),
+    messagePortTransfer: threads(
+      "message-port-transfer",
+      "MessagePort (transferred, not copied)",
+      "threads-program.js",
+      ["message-port-transfer"],
+    ),
+    broadcastChannel: threads("broadcast-channel", "BroadcastChannel", "threads-program.js", ["broadcast-channel"]),
+    atomicsRing: threads("atomics-ring", "SharedArrayBuffer ring, Atomics.wait", "ring-program.js", []),
     ipcJson: node("ipc-json", "child_process IPC, json", "ipc-program.js", () => ["initiator", "json"]),
     ipcAdvanced: node("ipc-advanced", "child_process IPC, advanced", "ipc-program.js", () => ["initiator", "advanced"]),
     socket: node("unix-socket", "UNIX socket (net)", "socket-program.js", () => ["initiator"]),
@@ -58,6 +100,21 @@ function node(id: string, name: string, program: string, args: () => string[]): 
   };
 }
 
+/** Two threads of one Node.js process: another question than two processes, for nothing keeps one from harming the other. */
+function threads(id: string, name: string, program: string, args: readonly string[]): Peer {
+  return {
+    id,
+    name: `${name}, threads of one process`,
+    async start(placement) {
+      const path = fileURLToPath(new URL(program, import.meta.url));
+      const [one, other] = placement.cpus ?? placement.mainThreads ?? [];
+      const whole = placement.id === "together" ? one : undefined;
+      const env = one === undefined || whole !== undefined ? {} : { BENCH_THREAD_CPUS: `${one},${other}` };
+      return openSession([new LineProcess(onCpu(whole, [process.execPath, path, ...args]), { env })]);
+    },
+  };
+}
+
 /** A C program of bench/native that forks its partner itself. */
 function c(id: string, name: string, program: string, folder: string, words: readonly string[] = []): Peer {
   return {
@@ -65,7 +122,8 @@ function c(id: string, name: string, program: string, folder: string, words: rea
     name,
     async start(placement) {
       const binary = await compile(program, folder);
-      return openSession([new LineProcess(placed(placement, 0, [binary, partnerCpu(placement) || "-", ...words]))]);
+      const [cpu, partner] = placement.cpus ?? placement.mainThreads ?? []; // one thread each: the main ones
+      return openSession([new LineProcess(onCpu(cpu, [binary, String(partner ?? "-"), ...words]))]);
     },
   };
 }

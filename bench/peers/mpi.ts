@@ -33,7 +33,7 @@ export function mpi(flavour: Flavour, folder: string): Peer {
       const orders = join(folder, `mpi-orders-${sessions++}`);
       const segments = sharedFolder(folder);
       const command = [...launcher, ...options(flavour, segments.path), binary, ...cpus.map(String), orders];
-      return openSession([new LineProcess(command, { env: environment(folder) })], segments.remove);
+      return openSession([new LineProcess(command, { env: environment(folder) })], { cleanup: segments.remove });
     },
   };
 }

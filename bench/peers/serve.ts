@@ -9,12 +9,18 @@ export interface Initiator {
    * peer, so that no extra function or Promise stands between the clock and what is measured.
    */
   passes(workload: Workload, count: number, times: Float64Array | undefined): Promise<void>;
+  /** What a reader should know of how this peer did it, one line; nothing: "". */
+  remark?(): string;
 }
 
-/** @param pids what this process has started itself */
-export function serve(initiator: Initiator, pids: readonly number[] = []): void {
-  answer(["ready", ...pids].join(" "));
+/**
+ * @param pids processes that this one has started itself
+ * @param threads the numbers of the two threads that talk, where those are not main threads of processes
+ */
+export function serve(initiator: Initiator, pids: readonly number[] = [], threads: readonly number[] = []): void {
+  answer(["ready", ...pids, ...(threads.length > 0 ? ["threads", ...threads] : [])].join(" "));
   onCommand(async ([mode, workload, number]) => {
+    if (mode === "remark") return answer(initiator.remark?.() ?? "");
     const count = Number(number);
     const times = mode === "each" ? new Float64Array(count) : undefined;
     const started = performance.now();

@@ -6,7 +6,7 @@ import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { Inbox } from "./inbox.js";
 import { endWith, partnerCommand } from "./partner.js";
-import { SHORT_BYTES } from "./payload.js";
+import { rateBytesOf } from "./payload.js";
 import { serve } from "./serve.js";
 
 /** What comes first in a batch: how many bytes will follow. */
@@ -30,13 +30,14 @@ if (process.argv[2] === "partner") {
   const socket = partner.stdio[3] as Socket;
   const answers = new Inbox<unknown>();
   socket.on("data", () => answers.put(undefined));
-  const message = new Uint8Array(SHORT_BYTES);
   serve(
     {
       async passes(workload, count) {
-        if (workload !== "rate64") throw new Error(`${workload} needs messages, and this carries bytes`);
+        const bytes = rateBytesOf(workload);
+        if (bytes === undefined) throw new Error(`${workload} needs messages, and this carries bytes`);
+        const message = new Uint8Array(bytes);
         const header = Buffer.alloc(HEADER_BYTES);
-        header.writeDoubleLE(count * SHORT_BYTES, 0);
+        header.writeDoubleLE(count * bytes, 0);
         socket.write(header);
         for (let i = 0; i < count; i++) if (!socket.write(message)) await once(socket, "drain");
         await answers.take();

@@ -8,11 +8,12 @@ import type { Peer, Workload } from "../harness/peer.js";
 import { type Placement, placements } from "../harness/placement.js";
 import type { LineProcess } from "../harness/process.js";
 import type { Column, Context, Figure, Result, Row } from "../harness/row.js";
-import { distribution, median } from "../harness/stats.js";
+import { median } from "../harness/stats.js";
 import type { Ranks } from "../peers/carillon.js";
 import { BELLS, type Bell, bellPeer, EVENTFD, pidsOf, SIGNAL, startBellRanks } from "../peers/doorbells.js";
 import type { Slowdown } from "../peers/slowdown-program.js";
 import { IDLE_PROGRAM, waiting } from "./idle.js";
+import { cost, result, times } from "./measured.js";
 import { doorbellOverlaps } from "./overlap.js";
 
 type State = "idle" | "computing" | "all-computing";
@@ -29,7 +30,7 @@ const SIZES = [
 const REFERENCE = { peer: EVENTFD, title: "eventfd" } as const;
 const SLOWDOWN_ROUNDS = 7;
 /** A batch begins and ends with messages of its own, and its first ones find out that the receiver computes. */
-const MIN_COUNT = 100;
+const LEAST_PASSES = 100;
 
 const COLUMNS: readonly Column[] = [
   { key: "medianNs", title: "p50 µs", format: microseconds },
@@ -114,14 +115,12 @@ function timed(asked: Asked, placement: Placement): Row {
     async run(context) {
       const peers = (context.quick && asked.quickPeers) || asked.peers;
       const measure = () =>
-        interleave({ peers, workload, placement, individually: true, minCount: MIN_COUNT }, context);
+        interleave({ peers, workload, placement, individually: true, length: { passes: LEAST_PASSES } }, context);
       const measured = await (state === "all-computing" ? whileAllCompute(measure) : measure());
-      return measured.map(({ peer: { id: peer, name }, each, cpuNsPerPass, unavailable }): Result => {
-        if (unavailable !== undefined) return { peer, name, unavailable };
-        const passes = each.flat();
-        const { median: medianNs, p10: p10Ns, p90: p90Ns, p99: p99Ns, max: maxNs } = distribution(passes);
-        const counts = { cpuSecondsPerMillion: cpuNsPerPass / 1e3, passes: passes.length, rounds: context.rounds };
-        return { peer, name, values: { medianNs, p10Ns, p90Ns, p99Ns, maxNs, ...counts }, rounds: each.map(median) };
+      return measured.map((one) => {
+        const passes = one.each.flat();
+        const values = { ...times(passes), ...cost(one), passes: passes.length };
+        return result(one, values, one.each.map(median), context);
       });
     },
   };
@@ -214,8 +213,9 @@ class SlowdownTurn {
     if (this.#unavailable !== undefined) return { peer, name, unavailable: this.#unavailable };
     const of = (value: (round: SlowdownRound) => number) => median(this.#measured.map(value));
     // Nanoseconds per message are thousandths of seconds per million.
-    const extra = (mode: "singly" | "stream", clock: "wallNs" | "cpuNs") =>
-      of((round) => (round[mode][clock] - (round.none[clock] + round.again[clock]) / 2) / round[mode].messages) / 1e3;
+    const extraOf = (round: SlowdownRound, mode: "singly" | "stream", clock: "wallNs" | "cpuNs") =>
+      (round[mode][clock] - (round.none[clock] + round.again[clock]) / 2) / round[mode].messages / 1e3;
+    const extra = (mode: "singly" | "stream", clock: "wallNs" | "cpuNs") => of((round) => extraOf(round, mode, clock));
     const per = (mode: "singly" | "stream", what: "rings" | "handlerRuns") =>
       of((round) => round[mode][what] / round[mode].messages);
     const values: Record<string, number> = { noneNs: of(({ none }) => none.wallNs), rounds: context.rounds };
@@ -226,7 +226,7 @@ class SlowdownTurn {
       values[`${mode}HandlerRuns`] = per(mode, "handlerRuns");
       values[`${mode}Messages`] = of((round) => round[mode].messages);
     }
-    return { peer, name, values };
+    return { peer, name, values, rounds: this.#measured.map((round) => extraOf(round, "singly", "cpuNs")) };
   }
 
   async stop(): Promise<void> {

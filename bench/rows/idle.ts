@@ -61,8 +61,11 @@ export function waiting(id: string, title: string, whose: string, all: readonly 
         await Promise.all(groups.map((group) => group.ready()));
         await sleep(SETTLE_MS);
         for (const group of groups) group.begin();
-        context.progress(`${SECONDS} s`);
-        await sleep(SECONDS * 1_000);
+        for (let second = 1; second <= SECONDS; second++) {
+          context.progress(`second ${second} of ${SECONDS}`);
+          await sleep(1_000);
+          for (const group of groups) group.look();
+        }
         return groups.map((group) => group.result());
       } finally {
         await Promise.all(groups.map((group) => group.stop()));
@@ -71,10 +74,17 @@ export function waiting(id: string, title: string, whose: string, all: readonly 
   };
 }
 
+/** CPU time of a group since it started. */
+interface Spent {
+  readonly ns: number;
+  readonly ticks: number;
+}
+
 class Waiting {
   #started: ReturnType<Group["start"]> | undefined;
   #unavailable: string | undefined;
-  #before: { ns: number; ticks: number } | undefined;
+  /** What they had used when it began, and after each second. */
+  readonly #spent: Spent[] = [];
 
   constructor(readonly group: Group) {}
 
@@ -86,23 +96,33 @@ class Waiting {
   }
 
   begin(): void {
-    if (this.#unavailable === undefined) this.#before = this.#spent();
+    if (this.#unavailable === undefined) this.look();
+  }
+
+  look(): void {
+    try {
+      if (this.#unavailable === undefined) this.#spent.push(this.#look());
+    } catch {
+      this.#unavailable = "a process ended while it should have waited";
+    }
   }
 
   result(): Result {
     const { peer, name } = this.group;
-    const before = this.#before;
-    if (before === undefined) return { peer, name, unavailable: this.#unavailable ?? "it did not start" };
-    try {
-      const after = this.#spent();
-      return {
-        peer,
-        name,
-        values: { cpuNs: after.ns - before.ns, cpuTicks: after.ticks - before.ticks, seconds: SECONDS },
-      };
-    } catch {
-      return { peer, name, unavailable: "a process ended while it should have waited" };
-    }
+    if (this.#unavailable !== undefined) return { peer, name, unavailable: this.#unavailable };
+    const [before, after] = [this.#spent[0] as Spent, this.#spent.at(-1) as Spent];
+    const perSecond = this.#spent.slice(1).map(({ ns }, i) => ns - (this.#spent[i] as Spent).ns);
+    return {
+      peer,
+      name,
+      values: {
+        cpuNs: after.ns - before.ns,
+        cpuTicks: after.ticks - before.ticks,
+        seconds: SECONDS,
+        rounds: perSecond.length,
+      },
+      rounds: perSecond.map((ns) => ns * SECONDS), // as if it had gone on like that
+    };
   }
 
   async stop(): Promise<void> {
@@ -117,7 +137,7 @@ class Waiting {
     }
   }
 
-  #spent(): { ns: number; ticks: number } {
+  #look(): Spent {
     let ns = 0;
     let ticks = 0;
     for (const { pid } of this.#started?.processes ?? []) {

@@ -7,11 +7,11 @@ import type { MatchPattern, Peer } from "../harness/peer.js";
 import { LineProcess } from "../harness/process.js";
 import type { Row } from "../harness/row.js";
 import { openSession } from "../harness/session.js";
-import { distribution } from "../harness/stats.js";
+import { cost, result, times } from "./measured.js";
 
 const DEPTHS = [10, 1_000, 100_000] as const;
 /** The first batch also posts, or sends, everything; this many passes make the others long enough. */
-const MIN_COUNT = 2_000;
+const LEAST_PASSES = 2_000;
 
 const PATTERNS: Record<MatchPattern, string> = {
   "posted-last": "the matching receive is posted last",
@@ -33,6 +33,7 @@ export const matchDepth: readonly Row[] = (Object.keys(PATTERNS) as MatchPattern
     { key: "cpuSecondsPerMillion", title: "CPU s/M", format: significant },
   ],
   headline: "medianNs",
+  thorough: pattern !== "posted-last",
   reference: { peer: depthPeer(DEPTHS[0]), title: `${DEPTHS[0]}` },
   async run(context) {
     const question = {
@@ -40,15 +41,10 @@ export const matchDepth: readonly Row[] = (Object.keys(PATTERNS) as MatchPattern
       workload: pattern,
       placement: { id: "free", description: "not pinned" },
       individually: false,
-      minCount: MIN_COUNT,
+      length: { passes: LEAST_PASSES },
     } as const;
     const measured = await interleave(question, context);
-    return measured.map(({ peer: { id: peer, name }, batches, cpuNsPerPass, unavailable }) => {
-      if (unavailable !== undefined) return { peer, name, unavailable };
-      const { median, p10, p90 } = distribution(batches);
-      const values = { medianNs: median, p10Ns: p10, p90Ns: p90, cpuSecondsPerMillion: cpuNsPerPass / 1e3 };
-      return { peer, name, values: { ...values, rounds: context.rounds }, rounds: batches };
-    });
+    return measured.map((one) => result(one, { ...times(one.batches), ...cost(one) }, one.batches, context));
   },
 }));
 

@@ -2,39 +2,40 @@
 // computation c beside it, less the acknowledgement's latency; R the one-way time of that size alone. Overhead ratio:
 // (L − R)/c where c < R, else (L − c)/R; 0 is perfect overlap, 1 none. What one pass does is in peers/overlap.ts.
 import { microseconds, significant } from "../harness/format.js";
-import type { OverlapSide, Peer, Session, Workload } from "../harness/peer.js";
+import type { OverlapSide, Peer } from "../harness/peer.js";
 import { type Placement, placements, threadsApart } from "../harness/placement.js";
 import type { Context, Result, Row } from "../harness/row.js";
-import { distribution, median } from "../harness/stats.js";
+import { distribution } from "../harness/stats.js";
+import { PeerTurn, takeTurns } from "../harness/turns.js";
+import { type Size, sizes } from "./sizes.js";
 
 /** Lengths of the computation, in units of R. */
 const FACTORS = [0.5, 1, 2, 4] as const;
-const SIDES: Record<OverlapSide, string> = {
+export const SIDES: Record<OverlapSide, string> = {
   send: "the sender computes",
   recv: "the receiver computes",
   both: "both compute",
 };
-const MEBIBYTE = 2 ** 20;
-const SIZES = [
-  { label: "64KiB", name: "64 KiB", bytes: MEBIBYTE / 16, thorough: true },
-  { label: "1MiB", name: "1 MiB", bytes: MEBIBYTE, thorough: true },
-  { label: "8MiB", name: "8 MiB", bytes: 8 * MEBIBYTE, thorough: false },
-  { label: "32MiB", name: "32 MiB", bytes: 32 * MEBIBYTE, thorough: true },
-] as const;
-type Size = (typeof SIZES)[number];
+/** How long a computation is that shows what everybody's code makes of it before anything counts. */
+const WARM_UP_COMPUTE_NS = 1e6;
+const SIZES = sizes("64KiB", "1MiB", "8MiB", "32MiB");
+const SHOWN = SIZES[2] as Size;
 
 const ECHO_PASSES = 200;
 const WARM_UP_PASSES = 5;
 const MIN_PASSES = 3;
 const MAX_PASSES = 50;
 
-export function overlaps(peers: readonly Peer[]): Row[] {
-  const apart = threadsApart();
+export function overlaps(peers: readonly Peer[], quickPeers: readonly Peer[]): Row[] {
   const sides = Object.keys(SIDES) as OverlapSide[];
-  const rows = SIZES.flatMap((size) => sides.map((side) => overlap(peers, size, side, apart, size.thorough)));
+  const apart = threadsApart();
+  const thorough = (size: Size, side: OverlapSide) => size !== SHOWN || side !== "recv";
+  const rows = SIZES.flatMap((size) =>
+    sides.map((side) => overlap(peers, size, side, apart, thorough(size, side), quickPeers)),
+  );
   // On one CPU there is nothing to overlap with: shown once, not hoped for.
   const together = placements()[1] as Placement;
-  return [...rows, overlap(peers, SIZES[2], "recv", together, true)];
+  return [...rows, overlap(peers, SHOWN, "recv", together, true)];
 }
 
 /** The receiver computes: the side that has to be interrupted; the sender where a row of its own is worth it. */
@@ -44,10 +45,17 @@ export function doorbellOverlaps(peers: readonly Peer[], reference: NonNullable<
     const row = overlap(peers, size, side, apart, true);
     return { ...row, id: `doorbell-${row.id}`, title: `By doorbell: ${row.title}`, reference };
   };
-  return [...SIZES.map((size) => ask(size, "recv")), ask(SIZES[2], "send")];
+  return [...SIZES.map((size) => ask(size, "recv")), ask(SHOWN, "send")];
 }
 
-function overlap(peers: readonly Peer[], size: Size, side: OverlapSide, placement: Placement, thorough: boolean): Row {
+function overlap(
+  peers: readonly Peer[],
+  size: Size,
+  side: OverlapSide,
+  placement: Placement,
+  thorough: boolean,
+  quickPeers = peers,
+): Row {
   return {
     id: `overlap-${side}-${size.label}/${placement.id}`,
     title: `${size.name} while ${SIDES[side]}, ${placement.id}`,
@@ -62,23 +70,11 @@ function overlap(peers: readonly Peer[], size: Size, side: OverlapSide, placemen
       { key: "worstP90", title: "worst p90", format: significant },
     ],
     headline: "oneWayNs",
-    async run(context) {
-      const turns = peers.map((peer) => new Turn(peer, size.bytes, side, placement));
-      try {
-        await Promise.all(turns.map((turn) => turn.start()));
-        for (const turn of turns) {
-          context.progress(`warming up ${turn.peer.name}`);
-          await turn.warmUp(context);
-        }
-        for (let round = 1; round <= context.rounds; round++) {
-          context.progress(`round ${round} of ${context.rounds}`);
-          for (const turn of turns) await turn.measure();
-        }
-        return turns.map((turn) => turn.result(context));
-      } finally {
-        await Promise.all(turns.map((turn) => turn.session?.stop()));
-      }
-    },
+    run: (context) =>
+      takeTurns(
+        (context.quick ? quickPeers : peers).map((peer) => new Overlapping(peer, size.bytes, side, placement)),
+        context,
+      ),
   };
 }
 
@@ -92,61 +88,48 @@ function shown(factor: number): string {
 }
 
 /** One peer's way through a row. */
-class Turn {
-  session: Session | undefined;
+class Overlapping extends PeerTurn {
   /** Nanoseconds of each round. */
   readonly #oneWay: number[] = [];
   readonly #overheads = FACTORS.map((): number[] => []);
-  #unavailable: string | undefined;
   #wantedNs: readonly number[] = [];
   #passes: readonly number[] = [];
 
   constructor(
-    readonly peer: Peer,
+    peer: Peer,
     readonly bytes: number,
     readonly side: OverlapSide,
-    readonly placement: Placement,
-  ) {}
-
-  start(): Promise<void> {
-    return this.#attempt(async () => {
-      if (this.placement.unavailable !== undefined) throw new Error(this.placement.unavailable);
-      this.session = await this.peer.start(this.placement);
-    });
+    placement: Placement,
+  ) {
+    super(peer, placement);
   }
 
   /** Learns how long this peer takes alone: c is a share of that. */
-  warmUp(context: Context): Promise<void> {
-    return this.#attempt(async () => {
-      await this.#median("bytes8", ECHO_PASSES);
-      await this.#median(`${this.side}:${this.bytes}:0`, WARM_UP_PASSES);
-      await this.#median(`compute:0:${MEBIBYTE}`, WARM_UP_PASSES);
-      const alone = await this.#alone();
-      this.#wantedNs = FACTORS.map((factor) => Math.max(1, Math.round(alone.oneWay * factor)));
-      this.#passes = FACTORS.map((factor) => {
-        const fitting = Math.round(context.batchNs / (alone.oneWay * (1 + factor)));
-        return Math.min(Math.max(fitting, MIN_PASSES), MAX_PASSES);
-      });
-      for (const i of FACTORS.keys()) await this.#pair(i);
+  override async warmUp(context: Context): Promise<void> {
+    await this.median("bytes:8", ECHO_PASSES);
+    await this.median(`${this.side}:${this.bytes}:0`, WARM_UP_PASSES);
+    await this.median(`compute:0:${WARM_UP_COMPUTE_NS}`, WARM_UP_PASSES);
+    const alone = await this.#alone();
+    this.#wantedNs = FACTORS.map((factor) => Math.max(1, Math.round(alone.oneWay * factor)));
+    this.#passes = FACTORS.map((factor) => {
+      const fitting = Math.round(context.batchNs / (alone.oneWay * (1 + factor)));
+      return Math.min(Math.max(fitting, MIN_PASSES), MAX_PASSES);
     });
+    for (const i of FACTORS.keys()) await this.#pair(i);
   }
 
-  measure(): Promise<void> {
-    return this.#attempt(async () => {
-      const { oneWay, acknowledgement } = await this.#alone();
-      this.#oneWay.push(oneWay);
-      for (const [i, factor] of FACTORS.entries()) {
-        const { total, computation } = await this.#pair(i);
-        const l = total - acknowledgement;
-        const ratio = factor < 1 ? (l - oneWay) / computation : (l - computation) / oneWay;
-        this.#overheads[i]?.push(ratio);
-      }
-    });
+  override async measure(): Promise<void> {
+    const { oneWay, acknowledgement } = await this.#alone();
+    this.#oneWay.push(oneWay);
+    for (const [i, factor] of FACTORS.entries()) {
+      const { total, computation } = await this.#pair(i);
+      const l = total - acknowledgement;
+      const ratio = factor < 1 ? (l - oneWay) / computation : (l - computation) / oneWay;
+      this.#overheads[i]?.push(ratio);
+    }
   }
 
-  result(context: Context): Result {
-    const { id: peer, name } = this.peer;
-    if (this.#unavailable !== undefined) return { peer, name, unavailable: this.#unavailable };
+  override answer(context: Context): Pick<Result, "values" | "rounds"> {
     const { median: oneWayNs, p10: oneWayP10Ns, p90: oneWayP90Ns } = distribution(this.#oneWay);
     const overheads = this.#overheads.map(distribution);
     const values: Record<string, number> = { oneWayNs, oneWayP10Ns, oneWayP90Ns, rounds: context.rounds };
@@ -157,34 +140,21 @@ class Turn {
     }
     values.worst = Math.max(...overheads.map(({ median }) => median));
     values.worstP90 = Math.max(...overheads.map(({ p90 }) => p90));
-    return { peer, name, values, rounds: this.#oneWay };
+    values.passes = context.rounds * this.#passes.reduce((sum, passes) => sum + passes, 0);
+    return { values, rounds: this.#oneWay };
   }
 
   /** R and the latency of an acknowledgement: half of a round trip. */
   async #alone(): Promise<{ oneWay: number; acknowledgement: number }> {
-    const acknowledgement = (await this.#median("bytes8", ECHO_PASSES)) / 2;
-    const total = await this.#median(`${this.side}:${this.bytes}:0`, this.#passes[0] ?? WARM_UP_PASSES);
+    const acknowledgement = (await this.median("bytes:8", ECHO_PASSES)) / 2;
+    const total = await this.median(`${this.side}:${this.bytes}:0`, this.#passes[0] ?? WARM_UP_PASSES);
     return { oneWay: Math.max(1, total - acknowledgement), acknowledgement };
   }
 
   /** A transfer with a computation beside it, and that computation by itself. */
   async #pair(i: number): Promise<{ total: number; computation: number }> {
     const [ns, passes] = [this.#wantedNs[i] ?? 0, this.#passes[i] ?? MIN_PASSES];
-    const computation = await this.#median(`compute:0:${ns}`, passes);
-    return { total: await this.#median(`${this.side}:${this.bytes}:${ns}`, passes), computation };
-  }
-
-  async #median(workload: Workload, count: number): Promise<number> {
-    const { each } = await (this.session as Session).measure({ workload, mode: "each", count });
-    return median(each);
-  }
-
-  async #attempt(step: () => Promise<void>): Promise<void> {
-    if (this.#unavailable !== undefined) return;
-    try {
-      await step();
-    } catch (error) {
-      this.#unavailable = (error as Error).message;
-    }
+    const computation = await this.median(`compute:0:${ns}`, passes);
+    return { total: await this.median(`${this.side}:${this.bytes}:${ns}`, passes), computation };
   }
 }

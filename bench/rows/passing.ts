@@ -1,10 +1,12 @@
 // Rows in which two processes pass messages, there and back or one way: one builder for all of them.
 import { integer, microseconds, nanoseconds, significant } from "../harness/format.js";
-import { interleave, type Measured } from "../harness/interleave.js";
+import { interleave, type Length } from "../harness/interleave.js";
+import { availableMemory } from "../harness/memory.js";
 import type { Peer, Workload } from "../harness/peer.js";
 import type { Placement } from "../harness/placement.js";
-import type { Column, Context, Figure, Result, Row } from "../harness/row.js";
-import { distribution, median } from "../harness/stats.js";
+import type { Column, Context, Figure, Row } from "../harness/row.js";
+import { median } from "../harness/stats.js";
+import { cost, result, times } from "./measured.js";
 
 interface Passing {
   readonly id: string;
@@ -12,19 +14,19 @@ interface Passing {
   readonly about: string;
   readonly workload: Workload;
   readonly peers: readonly Peer[];
+  /** Of a quick run; default: all of them. */
+  readonly quickPeers?: readonly Peer[];
   readonly figure?: Figure;
+  readonly length?: Partial<Length>;
+  readonly thorough?: boolean;
 }
 
 /** One way, messages of a size. */
 interface Streaming extends Passing {
   readonly bytes: number;
-  readonly minNs?: number;
-  readonly warmUpNs?: number;
-  readonly thorough?: boolean;
+  /** About, of each peer, where it is worth a look before all of them are started. */
+  readonly memoryPerPeer?: number;
 }
-
-/** More than this share of a core while others are measured is said beside the figure. */
-const DISTURBING_SHARE = 0.01;
 
 const TIMES: readonly Column[] = [
   { key: "medianNs", title: "median µs", format: microseconds },
@@ -35,13 +37,19 @@ const TIMES: readonly Column[] = [
 const CPU: Column = { key: "cpuSecondsPerMillion", title: "CPU s/M", format: significant };
 const PASSES: Column = { key: "passes", title: "passes", format: integer };
 
+/** Others need memory, too. */
+const SHARE_OF_MEMORY = 0.5;
+
 /** There and back, every round trip timed, and whole batches besides. */
 export function roundTrip(row: Passing, placement: Placement): Row {
   return {
     ...frame(row, placement),
     columns: [...TIMES, { key: "batchMedianNs", title: "per batch", format: microseconds }, CPU, PASSES],
     async run(context) {
-      const measured = await interleave({ ...row, placement, individually: true }, context);
+      const measured = await interleave(
+        { ...row, peers: peersOf(row, context), placement, individually: true },
+        context,
+      );
       return measured.map((one) => {
         const passes = one.each.flat();
         const values = { ...times(passes), batchMedianNs: median(one.batches), ...cost(one), passes: passes.length };
@@ -68,9 +76,9 @@ function batches(row: Streaming, placement: Placement, columns: readonly Column[
   return {
     ...frame(row, placement),
     columns,
-    ...(row.thorough ? { thorough: true } : {}),
     async run(context) {
-      const measured = await interleave({ ...row, placement, individually: false }, context);
+      const peers = withinMemory(peersOf(row, context), row.memoryPerPeer ?? 0);
+      const measured = await interleave({ ...row, peers, placement, individually: false }, context);
       return measured.map((one) => {
         const perMessage = median(one.batches);
         const rates = { gigabytesPerSecond: row.bytes / perMessage, millionsPerSecond: 1e3 / perMessage };
@@ -83,7 +91,7 @@ function batches(row: Streaming, placement: Placement, columns: readonly Column[
 function frame(
   row: Passing,
   placement: Placement,
-): Pick<Row, "id" | "title" | "about" | "placement" | "figure" | "headline"> {
+): Pick<Row, "id" | "title" | "about" | "placement" | "figure" | "headline" | "thorough"> {
   return {
     id: `${row.id}/${placement.id}`,
     title: `${row.title}, ${placement.id}`,
@@ -91,23 +99,22 @@ function frame(
     placement,
     ...(row.figure ? { figure: row.figure } : {}),
     headline: "medianNs",
+    ...(row.thorough ? { thorough: true } : {}),
   };
 }
 
-function times(values: readonly number[]): Record<string, number> {
-  const { median, p10, p90, p99, max } = distribution(values);
-  return { medianNs: median, p10Ns: p10, p90Ns: p90, p99Ns: p99, maxNs: max };
+function peersOf(row: Passing, { quick }: Context): readonly Peer[] {
+  return (quick && row.quickPeers) || row.peers;
 }
 
-function cost(one: Measured): Record<string, number> {
-  // Nanoseconds per pass are milliseconds per million; a million passes, in seconds.
-  return { cpuSecondsPerMillion: one.cpuNsPerPass / 1e3, idleShare: one.idleShare };
-}
-
-function result(one: Measured, values: Record<string, number>, rounds: readonly number[], context: Context): Result {
-  const { id: peer, name } = one.peer;
-  if (one.unavailable !== undefined) return { peer, name, unavailable: one.unavailable };
-  const share = Math.round(one.idleShare * 100);
-  const note = one.idleShare > DISTURBING_SHARE ? { note: `used ${share} % of a core while others were measured` } : {};
-  return { peer, name, values: { ...values, rounds: context.rounds }, rounds, ...note };
+/** All of them are there at the same time: those that would not fit say so instead of making the machine swap. */
+function withinMemory(peers: readonly Peer[], each: number): readonly Peer[] {
+  const available = availableMemory() * SHARE_OF_MEMORY;
+  const fitting = Math.floor(available / Math.max(each, 1));
+  const gibibytes = (bytes: number) => significant(bytes / 2 ** 30);
+  return peers.map((peer, i) => {
+    if (i < fitting) return peer;
+    const reason = `${i + 1} peers would need ${gibibytes((i + 1) * each)} GiB of memory; ${gibibytes(available)} GiB, half of what is available, are all that is used`;
+    return { ...peer, start: () => Promise.reject(new Error(reason)) };
+  });
 }

@@ -42,6 +42,7 @@ export const pool: Row = {
     { key: "senderPercent", title: "sender's CPU %", format: significant },
   ],
   headline: "slowdown",
+  thorough: true,
   reference: { peer: "pool-all", title: "all" },
   async run(context) {
     const results: Result[] = [];
@@ -96,6 +97,7 @@ async function measure({ peer, name, threads }: PoolPeer, context: Context): Pro
         longPerSecond: long,
         senderPercent: middle("senderPercent"),
         threads,
+        rounds: context.rounds,
       },
       rounds,
     };

@@ -103,7 +103,7 @@ class Turn {
     if (this.#unavailable !== undefined) return { peer, name, unavailable: this.#unavailable };
     const { median, p10, p90, p99, max } = distribution(this.#times);
     const values = { medianNs: median, p10Ns: p10, p90Ns: p90, p99Ns: p99, maxNs: max };
-    const counts = { passes: this.#times.length, duringComputation: this.#during };
+    const counts = { rounds: this.#times.length, passes: this.#times.length, duringComputation: this.#during };
     return { peer, name, values: { ...values, ...counts }, rounds: this.#times };
   }
 

@@ -43,6 +43,7 @@ export const scale: Row = {
     { key: "allToAllP90Ns", title: "p90", format: milliseconds },
   ],
   headline: "joinNs",
+  thorough: true,
   reference: { peer: sizePeer(SIZES[0]), title: `${SIZES[0]} ranks` },
   async run(context) {
     const results: Result[] = [];
@@ -89,8 +90,11 @@ async function measure(size: number, context: Context): Promise<Pick<Result, "va
   const perPair = (joined: readonly Memory[], alone: readonly Memory[]) =>
     pairs < FEWEST_PAIRS ? Number.NaN : (jobBytes(joined) - jobBytes(alone)) / (pairs * repetitions);
   const exchange = distribution(exchanges);
+  const join = distribution(joins);
   const values = {
-    joinNs: median(joins) - median(starts),
+    joinNs: join.median - median(starts),
+    joinP10Ns: join.p10 - median(starts),
+    joinP90Ns: join.p90 - median(starts),
     startNs: median(starts),
     residentBytes: resident(memory.joined) - resident(memory.bare),
     usedResidentBytes: resident(memory.joinedUsed) - resident(memory.bare),
@@ -100,9 +104,10 @@ async function measure(size: number, context: Context): Promise<Pick<Result, "va
     allToAllNs: exchange.median,
     allToAllP10Ns: exchange.p10,
     allToAllP90Ns: exchange.p90,
-    repetitions,
+    rounds: repetitions,
+    passes: exchanges.length,
   };
-  return { values, rounds: joins };
+  return { values, rounds: joins.map((ns) => ns - median(starts)) };
 }
 
 /** @param then told how long it took from the first start until every process was ready */

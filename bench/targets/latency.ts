@@ -2,7 +2,7 @@
 import { tickNs } from "../harness/cpu.js";
 import { milliseconds, ratio, significant } from "../harness/format.js";
 import type { Answers, Target } from "../harness/verdict.js";
-import { wakePeer } from "../rows/queue-wake.js";
+import { wakePeer } from "../rows/wake-up.js";
 import { ADAPTIVE, BLOCK, faster, MEDIAN, within } from "./judges.js";
 
 /** Two medians this close are the same. */
