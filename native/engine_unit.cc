@@ -12,6 +12,7 @@
 #include "core/receive.cc"
 #include "core/send.cc"
 #include "core/taker.cc"
+#include "core/tracing.cc"
 #include "binding/platform.cc"
 #include "doorbell/eventfd.cc"
 #include "doorbell/futex.cc"
@@ -22,3 +23,4 @@
 #include "doorbell/uintr_kernel.cc"
 #include "doorbell/uintr_simulated.cc"
 #include "drivers/shm.cc"
+#include "trace/trace.cc"

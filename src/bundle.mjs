@@ -36,9 +36,10 @@ await build({
     codeSplitting: {
       // The pool needs `script` without the rest of the launcher.
       groups: [
-        { name: "core", test: /\/src\/(?!cli\/|launcher\/|selftest\/|pool[./])/ },
+        { name: "core", test: /\/src\/(?!cli\/|launcher\/|selftest\/|trace\/|pool[./])/ },
         // The threads of a pool need `find` without the rest of the core.
         { name: "find", test: /\/src\/pool\/find\.ts/ },
+        { name: "timeline", test: /\/src\/trace\// },
         { name: "script", test: /\/src\/launcher\/script\.ts/ },
         { name: "job", test: /\/src\/launcher\// },
       ],

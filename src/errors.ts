@@ -54,6 +54,8 @@ export type CarillonErrorCode =
   | "ERR_CARILLON_OTHER_THREAD"
   /** A rank has made more communicators than there are numbers for: some millions. */
   | "ERR_CARILLON_TOO_MANY_COMMUNICATORS"
+  /** The timeline that CARILLON_TRACE asks for cannot be recorded or written; the message says why. */
+  | "ERR_CARILLON_TRACE_FAILED"
   /** Memory or descriptors that a request or a lease needs cannot be had. */
   | "ERR_CARILLON_OUT_OF_MEMORY"
   /** Not Linux on x64 or arm64: the import works, `World.join` does not. */

@@ -5,7 +5,7 @@ import { CarillonError } from "./errors.js";
 import type { RankEnd } from "./launcher/rank-process.js";
 import { native } from "./native.js";
 import { environmentOf, type Settings, settingsAmong, settingsFrom } from "./settings.js";
-import { joinAs, type World } from "./world.js";
+import { joinAs, onExitWrite, type World } from "./world.js";
 
 /** Settings hold here and in the other ranks. */
 export interface LaunchOptions extends Settings {
@@ -42,6 +42,11 @@ export async function launch(options: LaunchOptions): Promise<World> {
   if (native().left()) {
     throw new CarillonError("ERR_CARILLON_CLOSED", "this process has left its world and cannot launch another");
   }
+  const environment = { ...process.env, ...environmentOf(options), ...options.env };
+  const ownBuffer = native().ownTraceBuffer(); // of a world of one that this process was before
+  const timeline = environment.CARILLON_TRACE
+    ? (await import("./trace/index.js")).Timeline.of(environment, size, ownBuffer)
+    : undefined;
   const hub = native().openHub(size);
   let formed = false;
   let abortTold = false;
@@ -54,7 +59,8 @@ export async function launch(options: LaunchOptions): Promise<World> {
     size,
     firstRank: 1,
     words: () => [process.execPath, ...execArgv, script, ...args],
-    environment: { ...process.env, ...environmentOf(options), ...options.env },
+    environment,
+    timeline,
     label: options.label ?? false,
     groups: false,
     stdout: process.stdout,
@@ -74,7 +80,15 @@ export async function launch(options: LaunchOptions): Promise<World> {
     job.note(job.describe(end));
   }
   // This rank needs the hub as long as it is in the world, even alone.
-  void Promise.all([job.over, left.promise]).then(() => hub.close());
+  void Promise.all([job.over, left.promise]).then(() => {
+    hub.close();
+    writeTimeline();
+  });
+  function writeTimeline(): void {
+    onExitWrite(undefined);
+    for (const note of timeline?.write(ownBuffer) ?? []) job.note(note);
+  }
+  if (timeline) onExitWrite(writeTimeline);
   try {
     job.start();
     const leave = () => void world.close();
@@ -83,7 +97,14 @@ export async function launch(options: LaunchOptions): Promise<World> {
       job.ref();
       left.resolve();
     };
-    const joined = joinAs({ address: hub.address, rank: 0, size, ...settingsAmong(options), onLeft });
+    const joined = joinAs({
+      address: hub.address,
+      rank: 0,
+      size,
+      ...settingsAmong(options),
+      onLeft,
+      traceBuffer: timeline?.path(0) ?? "",
+    });
     const world = await Promise.race([joined, started.promise]);
     formed = true;
     early.forEach(tell);

@@ -322,6 +322,22 @@ export interface NativeBinding {
   endings(into: Uint8Array): void;
   /** Whether the world's collectives are this thread's: the first that asks has them for as long as this process is in the world. */
   claimCollectives(): boolean;
+  /** Memory for the events of one rank: a descriptor, close-on-exec; or why not. */
+  makeTraceBuffer(events: number): number | string;
+  /** This process's events go there (empty: into a buffer of its own) once it is in a world; why not, or undefined. Once a process. */
+  openTraceBuffer(path: string, events: number): string | undefined;
+  /** Whether events are recorded. */
+  traced(): boolean;
+  /** The descriptor of this process's buffer, if it made it by itself, or -1. */
+  ownTraceBuffer(): number;
+  /** Now: the processor's clock, which events have, and CLOCK_MONOTONIC in nanoseconds. */
+  traceClocks(): [bigint, bigint];
+  /** This thread's name; in a world, its loop's sleeps are recorded from now on. */
+  traceThread(name: string): void;
+  /** The number of a name (at most 63 bytes) for traceSpan. */
+  traceName(name: string): number;
+  /** An event of JavaScript's: Kind in trace/buffer.ts, which name, when it began by CLOCK_MONOTONIC and how long it took, in ms. */
+  traceSpan(kind: number, name: number, began: number, duration: number): void;
   /** Ends every rank of the job, this process at once, with this exit code (1 to 255). */
   abort(code: number): never;
 }

@@ -16,6 +16,7 @@ import { checkIsSignal } from "./arguments.js";
 import { Consignment } from "./consignment.js";
 import { CarillonError } from "./errors.js";
 import { resolveScript } from "./launcher/script.js";
+import { native } from "./native.js";
 import { find, put } from "./pool/find.js";
 import { type ResultStream, resultStream } from "./pool/results.js";
 import { inputsOf, isSource, type MapSource } from "./pool/sources.js";
@@ -149,10 +150,13 @@ export class ComputePool<T = unknown, R = unknown> extends Piscina<T, R> {
       const finds = find(task);
       const load = finds && { ways: consignment.load(finds.objects), places: finds.places };
       const { transferList } = consignment;
-      const running = super.run(enclose({ module, name, task, key: consignment.key, load, turn }) as T, {
-        ...options,
-        ...(transferList.length > 0 && { transferList: [...(options.transferList ?? []), ...transferList] }),
-      });
+      const running = super.run(
+        enclose({ module, name, task, key: consignment.key, load, turn, traced: native().traced() }) as T,
+        {
+          ...options,
+          ...(transferList.length > 0 && { transferList: [...(options.transferList ?? []), ...transferList] }),
+        },
+      );
       if (load) refused = await wasRefused(running);
       return received((await running) as R | ResultEnvelope, consignment);
     } catch (reason) {

@@ -11,6 +11,7 @@ import { type Settings, settingsFrom } from "./settings.js";
 import { keepStacks } from "./stacks.js";
 import { snapshot, type WorldStats } from "./stats.js";
 import { type JoinRefused, Thread } from "./thread.js";
+import type { Recording } from "./trace/index.js";
 
 /** All but `wait` and `stacks` hold for the whole process, as the first of its threads to join has chosen them. */
 export type JoinOptions = Settings;
@@ -27,12 +28,25 @@ interface Meeting {
 export interface JoinAsOptions extends Meeting, JoinOptions {
   /** Called once when this thread has left the world. */
   onLeft?: () => void;
+  /** Where the launcher has the buffer of its own rank. */
+  traceBuffer?: string | undefined;
 }
 
 /** Whether this thread is in a world or on its way into one. */
 let occupied = false;
 let thread: Thread | undefined;
 let hasJoined = false;
+/** While a timeline is recorded. */
+let recording: Recording | undefined;
+/** Writes the timeline of a world that has no launcher to do it, or whose launcher this process is. */
+let writeTrace: (() => void) | undefined;
+let writesWhenLeft = false;
+
+/** @internal What to do with the timeline if this process ends before it is written. */
+export function onExitWrite(write: (() => void) | undefined): void {
+  writeTrace = write;
+  writesWhenLeft = false;
+}
 
 /** @internal This thread's side of the engine, in whatever world or none. */
 export function attached(): Thread {
@@ -44,6 +58,8 @@ export function attached(): Thread {
 // import on: a worker may have joined although the main thread has not, and is ended after this.
 if (isMainThread) {
   process.on("exit", (code) => {
+    recording?.end();
+    writeTrace?.();
     if (code === 0 && hasJoined) native().goodbye();
     if (code === 0) return;
     try {
@@ -134,7 +150,7 @@ export class World extends Communicator {
     const left = timeout - (performance.now() - begin);
     if (left > 0) await open.withdraw(left);
     this.#lastStats = snapshot();
-    open.leave();
+    leave(open);
     occupied = false;
     this.#onLeft?.();
   }
@@ -200,22 +216,48 @@ export async function joinAs(options: JoinAsOptions): Promise<World> {
       "World.join: this process has left its world and cannot join it again",
     );
   }
-  if (!binding.joined()) checkDoorbell(settings.doorbell);
+  const first = !binding.joined();
+  if (first) checkDoorbell(settings.doorbell);
   occupied = true;
   try {
+    if (options.traceBuffer ?? process.env.CARILLON_TRACE) await prepareRecording(options, first);
     attached().waitAdaptively(settings.wait === "adaptive");
     keepStacks(settings.stacks);
     debug("rank %d of %d: joins %s, settings %j", rank, size, address || "(no launcher)", settings);
     await attached().join(address, rank, size, settings);
   } catch (reason) {
-    thread?.leave();
+    if (thread) leave(thread);
     occupied = false;
     throw reason instanceof Error ? reason : refused(reason as JoinRefused, options);
   }
   hasJoined = true;
   const world = construct(attached(), { address, rank, size }, onLeft);
   attached().observer.begin(rank, size);
+  if (binding.traced()) recording = new (await import("./trace/index.js")).Recording();
   return world;
+}
+
+/** @throws CarillonError ERR_CARILLON_TRACE_FAILED, ERR_CARILLON_ENVIRONMENT */
+async function prepareRecording({ address, traceBuffer }: JoinAsOptions, first: boolean): Promise<void> {
+  const { bufferOfRank, openRecording, traceWish, writeTimeline } = await import("./trace/index.js");
+  if (traceBuffer !== undefined) return traceBuffer ? openRecording(undefined, traceBuffer) : undefined;
+  if (address) return openRecording(undefined, bufferOfRank(process.env));
+  if (!first && native().ownTraceBuffer() < 0) return; // another thread has joined, by a launcher or before anything was asked for
+  const wish = traceWish(process.env);
+  if (first) openRecording(wish, "");
+  writesWhenLeft = true;
+  writeTrace = () => {
+    writeTrace = undefined;
+    for (const note of writeTimeline(wish, [native().ownTraceBuffer()])) process.stderr.write(`carillon: ${note}\n`);
+  };
+}
+
+/** This thread leaves; the last one of a world without a launcher writes its timeline. */
+function leave(open: Thread): void {
+  recording?.end();
+  recording = undefined;
+  open.leave();
+  if (writesWhenLeft && !native().joined()) writeTrace?.();
 }
 
 /** @throws CarillonError ERR_CARILLON_DOORBELL_UNAVAILABLE */

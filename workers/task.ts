@@ -16,6 +16,8 @@ export interface TaskEnvelope {
   readonly load?: Load | undefined;
   /** One of many: which, and up to which they still matter. */
   readonly turn?: Turn | undefined;
+  /** A timeline is recorded. */
+  readonly traced: boolean;
 }
 
 /** Of a task that belongs to a mapping (src/pool/mapping.ts). */
@@ -50,8 +52,10 @@ export class TaskFailure {
 }
 
 export default async function runTask(envelope: TaskEnvelope): Promise<unknown> {
-  const { module, name, task, key, load, turn } = envelope;
+  const { module, name, task, key, load, turn, traced } = envelope;
   if (turn && Atomics.load(turn.last, 0) < turn.number) return undefined;
+  const { recordTask } = traced ? await import("../src/trace/index.js") : {};
+  const begun = performance.now();
   try {
     const run = await functionOf(module, name);
     const result = await run(load ? put(task, load.places, (await consignment(key)).unload(load.ways)) : task);
@@ -61,7 +65,15 @@ export default async function runTask(envelope: TaskEnvelope): Promise<unknown> 
     return { carillonConsignment: key, result, load: { ways, places: finds.places } } satisfies ResultEnvelope;
   } catch (error) {
     throw new TaskFailure(error);
+  } finally {
+    recordTask?.(taskName(module, name), begun);
   }
+}
+
+/** As the timeline shows it: "tile.js", or "tile.js: shade". */
+function taskName(module: string, name: string): string {
+  const file = module.slice(module.lastIndexOf("/") + 1);
+  return name === "default" ? file : `${file}: ${name}`;
 }
 
 async function functionOf(module: string, name: string): Promise<(task: unknown) => unknown> {

@@ -15,6 +15,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   carillon::define_hub(env, exports);
   carillon::define_machine(env, exports);
   carillon::define_leases(env, exports);
+  carillon::define_tracing(env, exports);
   carillon::define_consignments(env, exports);
   return exports;
 }

@@ -22,6 +22,7 @@ void* serve(void* argument) {
   auto* r = static_cast<Rank*>(argument);
   Bells& b = r->bells;
   while (!b.stop.load()) {
+    if (trace::on()) trace::name_thread("futex");
     const uint32_t seen = b.word->load(std::memory_order_seq_cst);
     r->engine.poll(nullptr);
     if (b.stop.load()) break;

@@ -140,6 +140,7 @@ void detach_from_rank(Environment* e) {
   e->rank = nullptr;
   e->has_collectives = false;
   close_handle(e, e->bell);
+  close_handle(e, e->trace_check);
   if (e->conversation >= 0) close(e->conversation);
   if (e->lull >= 0) close(e->lull);
   e->conversation = e->lull = -1;

@@ -27,6 +27,8 @@ struct Environment : Waker {
   uv_poll_t* bell = nullptr;
   uv_prepare_t* prepare = nullptr;
   uv_idle_t* idle = nullptr;
+  uv_check_t* trace_check = nullptr;  // while events are recorded (tracing.cc) ...
+  uint64_t slept_from = 0, idle_before = 0;  // ... when the loop began to wait, in ticks; how long it had waited before, in ns
   // In a conversation the thread waits here for a moment instead of in libuv: the bell, and the loop's own epoll set.
   int conversation = -1;
   int lull = -1;                   // timerfd in that set: has anything completed since it was set?

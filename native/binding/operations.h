@@ -13,6 +13,7 @@ void define_taking(napi_env, napi_value exports);       // taking.cc
 void define_queue_waking(napi_env, napi_value exports); // waking_queues.cc
 void define_hub(napi_env, napi_value exports);          // hub_object.cc
 void define_machine(napi_env, napi_value exports);      // machine.cc
+void define_tracing(napi_env, napi_value exports);      // tracing.cc
 void define_leases(napi_env, napi_value exports);       // lease.cc
 
 }  // namespace carillon

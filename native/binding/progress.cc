@@ -16,6 +16,7 @@
 #include "rank.h"
 #include "stages.h"
 #include "scatter.h"
+#include "tracing.h"
 #include "../core/relax.h"
 #include "../doorbell/system_call.h"
 
@@ -98,6 +99,7 @@ void hear_hub(Rank* r) {
     enter_waiting(r->engine);
     switch (event.kind) {
       case bootstrap::EventKind::joined:
+        begin_trace(r);
         connect_peers(r);
         r->state.store(Rank::State::joined);
         settle_joiners(r, Status::ok);
@@ -176,12 +178,16 @@ void* run(void* argument) {
   auto* r = static_cast<Rank*>(argument);
   ask_for_short_slice();
   hear_interrupts(r);
+  trace::name_thread("progress");
   const bool polls = r->bells.kind == BellKind::poll;
   r->engine.set_polled(polls);
   while (!r->stop.load(std::memory_order_acquire)) {
     epoll_event events[8];
     int count = epoll_wait(r->epoll, events, 8, polls ? look_on(r) : -1);
+    const uint64_t begin = count > 0 ? trace::begin() : 0;
+    uint32_t reasons = 0;
     for (int i = 0; i < count; ++i) {
+      reasons |= 1u << events[i].data.u32;
       switch (events[i].data.u32) {
         case bell:  // edge-triggered, like its entries in the loops: every ring wakes once, nobody reads it
           r->engine.set_running(false);
@@ -202,6 +208,7 @@ void* run(void* argument) {
     // The bell is not heard while a body is copied, so look after each part.
     std::optional<BesideComputation> beside;
     while (!r->stop.load(std::memory_order_acquire) && copy_one(r, UINT64_MAX, nullptr, false, &beside)) r->engine.poll(nullptr);
+    if (begin) trace::record(trace::Kind::progress, begin, {.detail = reasons});
   }
   r->engine.set_polled(false);
   r->engine.poll(nullptr);
@@ -234,12 +241,23 @@ bool copy_one(Rank* r, uint64_t most, CompletionQueue* own, bool waits, std::opt
   if (beside && !*beside && request->got_bytes > kLongCopy) beside->emplace(r);
   Scatter* scatter = request->list && !request->landing ? static_cast<Scatter*>(request->owned) : nullptr;
   if (waits && request->pulled == 0 && !request->lent && !scatter) await_sender(r->engine, request);
+  const uint64_t begin = trace::begin();
+  const uint64_t before = request->pulled;
+  const bool lent = request->lent;
   Pull result;
   if (request->lent) result = map_body(r, request);
   else if (scatter) result = pull_scattered(r->engine, request, scatter);
   else if (!land_in_stage(request)) result = Pull::unreadable;
   else result = own && r->engine.better_pushed(request) ? Pull::pushed : r->engine.pull(request);
   if (result == Pull::forbidden && !land_in_stage(request)) result = Pull::unreadable;  // packets know no list of views
+  if (begin && (request->pulled != before || lent))
+    trace::record(trace::Kind::copy, begin,
+                  {.how = lent ? trace::How::leased : trace::How::pulled,
+                   .peer = request->from,
+                   .tag = request->got_tag,
+                   .bytes = request->pulled - before,
+                   .number = request->traced,
+                   .key = request->sequence});
   request->submission_kind = SubmissionKind::pulled;
   request->pull_result = static_cast<uint8_t>(result);
   r->engine.submit(request, own);

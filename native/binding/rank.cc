@@ -19,6 +19,7 @@
 #include "environment.h"
 #include "lease.h"
 #include "stages.h"
+#include "tracing.h"
 
 #ifndef PR_SET_PTRACER
 #define PR_SET_PTRACER 0x59616d61
@@ -151,6 +152,7 @@ Rank* create(const char* address, uint32_t rank, uint32_t size, const Settings& 
     }
     allow_reading(bootstrap::client_descriptor(r->client));
   } else {
+    begin_trace(r);
     r->state.store(Rank::State::joined);
   }
   if (!start_bells(r) || !start_progress(r)) {

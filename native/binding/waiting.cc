@@ -10,6 +10,7 @@
 #include "../core/relax.h"
 #include "../doorbell/system_call.h"
 #include "environment.h"
+#include "tracing.h"
 
 namespace carillon {
 namespace {
@@ -61,7 +62,9 @@ void call_drain(Environment* e) {
     napi_value receiver, function, result;
     napi_get_global(e->env, &receiver);
     napi_get_reference_value(e->env, e->drain, &function);
+    const uint64_t begin = trace::begin();
     napi_status status = napi_make_callback(e->env, e->context, receiver, function, 0, nullptr, &result);
+    if (begin) trace::record(trace::Kind::drain, begin, {});
     if (status == napi_pending_exception) {
       napi_value error;
       if (napi_get_and_clear_last_exception(e->env, &error) == napi_ok) napi_fatal_exception(e->env, error);
@@ -108,6 +111,7 @@ void on_bell(uv_poll_t* handle, int, int) {
   auto* e = static_cast<Environment*>(handle->data);
   if (!e->rank) return;
   ++e->wakes;
+  if (e->trace_check) trace_awake(e, Woken::bell);
   e->queue.drains = true;
   e->rank->engine.poll(&e->queue);
   after_idle_leave(e);
@@ -209,7 +213,9 @@ void adaptive_wait(Environment* e) {
     uint64_t bodies = counters.offers_sent + counters.bodies;
     uint64_t look = bodies == e->bodies ? kLook : kLookForBodies;
     e->bodies = bodies;
+    const uint64_t looked_from = trace::begin();
     const Look looked = look_for_a_while(e, begin + look);
+    if (looked_from) trace::record(trace::Kind::look, looked_from, {.detail = looked == Look::won});
     if (looked == Look::stand_aside) return;
     if (looked == Look::lost) {
       ++e->waits_lost;
@@ -268,8 +274,10 @@ void converse(Environment* e) {
     epoll_event events[3];
     say_waiting(e);
     // The raw call: this is no cancellation point, and marking one costs as much as anything else here.
+    const uint64_t asleep_from = trace::begin();
     long count = system_call(SYS_epoll_pwait, e->conversation, reinterpret_cast<long>(events), 3, limited ? timeout : -1);
     say_awake(e);
+    if (asleep_from) trace::record(trace::Kind::sleep, asleep_from, {});
     bool rang = false, loop_ready = count <= 0;
     for (long i = 0; i < count; ++i) {
       if (events[i].data.fd == e->rank->bell) {
@@ -283,6 +291,7 @@ void converse(Environment* e) {
         loop_ready = true;
       }
     }
+    if (rang && asleep_from) trace::record(trace::Kind::wake, 0, {.detail = static_cast<uint32_t>(Woken::bell)});
     if (rang) {  // or rang while we waited in libuv, and this set still tells of it
       ++e->wakes;
       e->queue.drains = true;
@@ -365,6 +374,7 @@ void on_notify(uv_poll_t* handle, int, int) {
   drain_counter(e->notify_descriptor);
   e->queue.signalled.exchange(0, std::memory_order_seq_cst);  // then look at the records; pairs with notify in rank.cc
   ++e->wakes;
+  if (e->trace_check) trace_awake(e, Woken::notify);
   call_drain(e);
 }
 
@@ -372,6 +382,7 @@ void on_prepare(uv_prepare_t* handle) {
   auto* e = static_cast<Environment*>(handle->data);
   wait_first(e);
   if (e->rank && uv_backend_timeout(e->loop) != 0) say_waiting(e);
+  if (e->trace_check) trace_sleeps(e);
 }
 
 void watch_bell(Environment* e) {

@@ -19,6 +19,7 @@ bool Engine::has_record(const CompletionQueue* queue) const {
 }
 
 void Engine::complete(Request* r, Status status) {
+  if (trace::on()) trace_complete(r, status);
   r->state = RequestState::completed;
   r->status = status;
   r->queue->known.remove(r);

@@ -159,6 +159,7 @@ void Engine::accept_submission(Submission* s) {
   switch (s->submission_kind) {
     case SubmissionKind::send: {
       auto* r = static_cast<Request*>(s);
+      if (trace::on()) r->traced = 0;
       r->queue->known.append(r);
       enqueue(r);
       break;
@@ -167,10 +168,12 @@ void Engine::accept_submission(Submission* s) {
       auto* r = static_cast<Request*>(s);
       r->queue->known.append(r);
       r->sequence = r->takes == Takes::stream ? matcher_.next_standing() : matcher_.next_sequence();
+      if (trace::on()) trace_receive(r);
       match_or_post(r);
       break;
     }
     case SubmissionKind::claim:
+      if (trace::on()) trace_receive(static_cast<Request*>(s));
       claim(static_cast<Request*>(s));
       break;
     case SubmissionKind::parcel:
@@ -300,7 +303,10 @@ void Engine::ring(Peer& p) {
   // no ring: we look once more before we leave (measured on one core: 8.4 -> 7 µs a round trip).
   attention_.wake(lingers_.load(std::memory_order_relaxed));
   CARILLON_STEP("engine.ring");
-  if (p.bell.how->ring(&p.bell, p.due_runs)) ++counters_.interrupts;
+  const uint64_t begin = trace::begin();
+  const bool interrupts = p.bell.how->ring(&p.bell, p.due_runs);
+  if (begin) trace::record(trace::Kind::ring, begin, {.peer = static_cast<int32_t>(p.rank), .detail = interrupts});
+  if (interrupts) ++counters_.interrupts;
   start_timer();
 }
 
@@ -333,7 +339,9 @@ void Engine::timer_fired() {
     p.escalated_epoch = p.rung_epoch;
     ++counters_.escalations;
     CARILLON_STEP("engine.escalate");
+    const uint64_t begin = trace::begin();
     p.bell.how->escalate(&p.bell);
+    if (begin) trace::record(trace::Kind::escalate, begin, {.peer = static_cast<int32_t>(p.rank)});
   }
   ++tick_;
   if (again) start_timer();

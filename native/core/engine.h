@@ -11,6 +11,7 @@
 #include "../doorbell/attention.h"
 #include "../doorbell/doorbell.h"
 #include "../drivers/driver.h"
+#include "../trace/trace.h"
 #include "flow.h"
 #include "guard.h"
 #include "match.h"
@@ -77,6 +78,8 @@ struct Peer {
   bool due_now = false;      // more than what can wait
   bool due_runs = false;     // it ran, and may be interrupted
   uint8_t impatient = 0;     // rings to go without waiting for it to return
+  // Envelopes to and from it while events are recorded: on both sides the same number means the same message.
+  uint64_t traced_out = 0, traced_in = 0;
   uint64_t rung_epoch = 0, rung_tick = 0, escalated_epoch = 0;
 };
 
@@ -364,6 +367,11 @@ class Engine {
   void tell_news(CompletionQueue*);
   bool has_record(const CompletionQueue*) const;
   void write_record(Request*);
+  // tracing.cc
+  static void trace_receive(Request*);
+  void trace_complete(const Request*, Status) const;
+  void trace_match(uint64_t begin, const Block*, uint64_t sequence) const;
+  static void trace_arrival(trace::Kind, uint64_t begin, const Peer&, const PacketHeader&, uint64_t sequence, uint64_t arrival);
 
   uint32_t rank_ = 0, size_ = 1, last_peer_ = 0;
   uint32_t ended_ = 0, handles_ = 1;

@@ -11,7 +11,9 @@ bool Engine::pull_block(Request* r, Block* b) {
   const Offered offered = *reinterpret_cast<const Offered*>(b->body());
   PacketHeader h = {b->bytes, offered.remote, b->tag, b->context, b->encoding, b->generation, b->slot,
                     b->lent ? PacketKind::lease : PacketKind::offer, 0, 0};
+  const uint64_t begin = trace::begin();
   if (p.driver->accept(p.port, {b->slot, b->generation}) != Accept::accepted) return false;
+  if (begin) trace_match(begin, b, r->sequence);
   free_block(b);
   start_pull(r, static_cast<int32_t>(p.rank), h, reinterpret_cast<const unsigned char*>(&offered.loan));
   return true;

@@ -30,11 +30,14 @@ void Engine::push(Peer& p) {
       retry_ = true;
       return;
     }
+    const uint64_t begin = trace::begin();
     uint64_t bytes = push_part(p, r);
     if (bytes == 0) {
       if (p.port->broken) retry_ = true;
       return;
     }
+    if (begin)
+      trace::record(trace::Kind::push, begin, {.how = trace::How::pushed, .peer = r->peer, .tag = r->tag, .bytes = bytes, .number = r->traced});
     pushed += bytes;
     counters_.bytes_pushed += bytes;
     p.told = true;
@@ -88,7 +91,11 @@ bool Engine::take_part(Peer& p, const PacketHeader& h, const unsigned char* body
   for (Request* r = p.incoming.first(); r; r = RequestList::next(r)) {
     if (r->slot != h.slot || r->generation != h.generation) continue;
     if (h.address != r->pulled || h.bytes == 0 || h.bytes > r->got_bytes - r->pulled) return false;
+    const uint64_t begin = trace::begin();
     copy_bytes(r->landing + r->pulled, body, h.bytes);
+    if (begin)
+      trace::record(trace::Kind::part, begin,
+                    {.how = trace::How::pushed, .peer = r->from, .tag = r->got_tag, .bytes = h.bytes, .number = r->traced, .key = r->sequence});
     r->pulled += h.bytes;
     counters_.bytes_parted += h.bytes;
     if (r->pulled == r->got_bytes) {

@@ -94,6 +94,7 @@ bool Engine::receive(Peer& p) {
       pull_rest(p);  // parts behind this packet would wait, too
       return true;
     }
+    if (trace::on()) ++p.traced_in;
     if (h.passed) want_again(p, h.passed - 1);
     last_peer_ = p.rank;
     p.unpublished += kEnvelope + bytes;
@@ -129,6 +130,7 @@ bool Engine::look_for(Request* r) {
 bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
   int32_t source = static_cast<int32_t>(p.rank);
   if (h.kind != PacketKind::eager && p.ending != Ending::none) return true;  // its body can come no more
+  const uint64_t begin = trace::begin();
   Request* probe = nullptr;  // takes it, as if it were unexpected, in a block
   Request* taker = nullptr;  // will take it, when it is no longer behind
   Behind why = Behind::no;
@@ -142,9 +144,11 @@ bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
     }
     if (r->takes == Takes::stream) {
       why = r->taker->behind;
-      if (why == Behind::no) why = give(r, source, h.tag, h.encoding, h.kind == PacketKind::eager ? body : nullptr, h.bytes, matcher_.next_arrival());
+      const uint64_t arrival = why == Behind::no ? matcher_.next_arrival() : 0;
+      if (why == Behind::no) why = give(r, source, h.tag, h.encoding, h.kind == PacketKind::eager ? body : nullptr, h.bytes, arrival);
       taker = r;
       if (why != Behind::no) break;
+      if (begin) trace_arrival(trace::Kind::match, begin, p, h, r->sequence, arrival);
       credit(p, bucket_of(h.context, h.tag), charge_of(h.bytes), 1);
       return true;
     }
@@ -152,7 +156,13 @@ bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
       probe = r;
       break;
     }
-    if (h.kind == PacketKind::eager) return take_eager(r, h, body, p);
+    const uint64_t sequence = r->sequence;
+    if (begin) r->traced = p.traced_in + 1;
+    if (h.kind == PacketKind::eager) {
+      const bool taken = take_eager(r, h, body, p);
+      if (begin && taken) trace_arrival(trace::Kind::match, begin, p, h, sequence, 0);
+      return taken;
+    }
     if (p.driver->accept(p.port, {h.slot, h.generation}) == Accept::revoked) {
       credit(p, bucket_of(h.context, h.tag), 0, 1);
       p.touched = true;
@@ -160,6 +170,7 @@ bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
     }
     withdraw(r);
     start_pull(r, source, h, body, h.kind == PacketKind::offer && body);
+    if (begin) trace_arrival(trace::Kind::match, begin, p, h, sequence, 0);
     return true;
   }
   bool eager = h.kind == PacketKind::eager;
@@ -187,6 +198,7 @@ bool Engine::arrive(Peer& p, const PacketHeader& h, const unsigned char* body) {
     if (b->lent) copy_bytes(&offered->loan, body, sizeof(Loan));
   }
   b->arrival = matcher_.next_arrival();
+  if (begin) trace_arrival(trace::Kind::arrive, begin, p, h, 0, b->arrival);
   if (probe) {
     withdraw(probe);
     hold(probe, b);
@@ -229,6 +241,7 @@ bool Engine::take_eager(Request* r, const PacketHeader& h, const unsigned char* 
 
 // An eager block or a parcel that is in no list (any more) goes to a receive that is in none either.
 void Engine::take_block(Request* r, Block* b) {
+  if (trace::on()) trace_match(0, b, r->sequence);
   describe(r, b->source, b->tag, b->encoding, b->bytes);
   ++counters_.received;
   counters_.bytes_received += b->bytes;

@@ -114,6 +114,7 @@ struct Request : Submission {
   uint32_t got_encoding = 0;
   uint64_t got_bytes = 0;
   int32_t detail = 0, code = 0, signal = 0;
+  uint64_t traced = 0;              // while events are recorded: the number of its message (Peer::traced_out)
   Storage storage = Storage::none;
   Block* block = nullptr;           // probe: what it holds (null: taken back). Storage block: eager body in the pool ...
   Parcel* parcel = nullptr;         // ... or a message of this process to itself (its sender's too, until matched)

@@ -19,6 +19,7 @@ Sent Engine::send_now(int32_t dest, int32_t tag, uint32_t context, uint32_t enco
     refresh_credit(p);
     if (may_leave(p, bucket, bytes, false) != Leave::eager) return Sent::later;
   }
+  const uint64_t begin = trace::begin();
   auto* packet = static_cast<unsigned char*>(p.driver->claim(p.port, static_cast<uint32_t>(sizeof(PacketHeader) + bytes)));
   if (!packet) {
     stop_asking(p);  // this one is not in line yet
@@ -36,6 +37,8 @@ Sent Engine::send_now(int32_t dest, int32_t tag, uint32_t context, uint32_t enco
   last_peer_ = p.rank;
   ++counters_.eager_sent;
   counters_.bytes_sent += bytes;
+  if (begin)
+    trace::record(trace::Kind::send, begin, {.how = trace::How::eager, .peer = dest, .tag = tag, .bytes = bytes, .number = ++p.traced_out});
   return Sent::done;
 }
 
@@ -96,6 +99,7 @@ void Engine::stop_asking(Peer& p) {
 
 // Writes the packet of a request that waits in line. False: there is no room for it, or no offer word.
 bool Engine::put(Peer& p, Request* r, Leave how, uint32_t passed) {
+  const uint64_t begin = trace::begin();
   bool eager = how == Leave::eager, lent = !eager && r->lent;
   // A short body goes with its offer: whoever matches it, an interrupt handler too, has it at once.
   uint64_t body = eager || (!lent && r->bytes <= inline_bytes) ? r->bytes : lent ? sizeof(Loan) : 0;
@@ -119,6 +123,11 @@ bool Engine::put(Peer& p, Request* r, Leave how, uint32_t passed) {
   (eager ? p.told : p.touched) = true;
   last_peer_ = p.rank;
   counters_.bytes_sent += r->bytes;
+  if (begin) {
+    r->traced = ++p.traced_out;
+    const trace::How travels = eager ? trace::How::eager : lent && !r->loan.read_only ? trace::How::leased : trace::How::rendezvous;
+    trace::record(trace::Kind::send, begin, {.how = travels, .peer = r->peer, .tag = r->tag, .bytes = r->bytes, .number = r->traced});
+  }
   leave_line(p, r);
   if (eager) {
     ++counters_.eager_sent;
@@ -255,6 +264,8 @@ void Engine::deliver_parcel(Parcel* parcel) {
   }
   counters_.bytes_sent += b->bytes;
   b->arrival = matcher_.next_arrival();
+  if (trace::on())
+    trace::record(trace::Kind::send, 0, {.how = trace::How::self, .peer = b->source, .tag = b->tag, .bytes = b->bytes, .number = b->arrival, .detail = static_cast<uint32_t>(b->arrival)});
   const uint64_t before = matcher_.unexpected().messages;
   line_up(b);  // or to who waits for it
   if (matcher_.unexpected().messages > before) ++counters_.unexpected;

@@ -177,6 +177,7 @@ const unsigned char* Engine::body_for(const Request* r, Block* b) const {
 
 // A block whose body is in the ring now.
 void Engine::given(Block* b) {
+  if (trace::on()) trace_match(0, b, 0);
   if (Parcel* parcel = b->parcel) {
     if (Request* sender = parcel->sender) {
       parcel->sender = nullptr;

@@ -1,6 +1,7 @@
 // See handler.h. Part of the engine's unit: a user interrupt saves no vector register.
 #include "handler.h"
 
+#include "../trace/trace.h"
 #include "system_call.h"
 
 namespace carillon {
@@ -18,7 +19,9 @@ void interrupted(bool main_thread) {
   inside.fetch_add(1, std::memory_order_seq_cst);  // pairs with end_interrupts: this, then the handler
   counted.fetch_add(1, std::memory_order_relaxed);
   if (main_thread) counted_main.fetch_add(1, std::memory_order_relaxed);
+  const uint64_t begin = trace::begin();
   if (const Handler* h = handler.load(std::memory_order_seq_cst)) h->run(h->self);
+  if (begin) trace::record(trace::Kind::handler, begin, {});
   inside.fetch_sub(1, std::memory_order_seq_cst);
 }
 

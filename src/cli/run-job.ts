@@ -6,6 +6,7 @@ import { Job, type Terminal } from "../launcher/job.js";
 import type { RankEnd } from "../launcher/rank-process.js";
 import type { NativeHub } from "../native.js";
 import { environmentOf } from "../settings.js";
+import type { Timeline } from "../trace/timeline.js";
 import type { RunWords } from "./run-words.js";
 
 /** How long ranks may take to end after a signal that asks them to. */
@@ -14,8 +15,8 @@ const GRACE_MS = 5000;
 const SAME_PRESS_MS = 200;
 
 /** Runs a job to its end and gives the exit code. */
-export async function runJob(run: RunWords, hub: NativeHub): Promise<number> {
-  const control = new JobControl(run, hub);
+export async function runJob(run: RunWords, hub: NativeHub, timeline?: Timeline): Promise<number> {
+  const control = new JobControl(run, hub, timeline);
   try {
     return await control.run();
   } finally {
@@ -25,6 +26,7 @@ export async function runJob(run: RunWords, hub: NativeHub): Promise<number> {
 
 class JobControl {
   readonly #job: Job;
+  readonly #timeline: Timeline | undefined;
   readonly #terminal: boolean;
   readonly #listeners = new Map<NodeJS.Signals, () => void>();
   /** Decided by what happens first. */
@@ -33,7 +35,8 @@ class JobControl {
   #failure: RankEnd | undefined;
   #interruptedAt: number | undefined;
 
-  constructor(run: RunWords, hub: NativeHub) {
+  constructor(run: RunWords, hub: NativeHub, timeline: Timeline | undefined) {
+    this.#timeline = timeline;
     const { stdin, stdout, stderr } = process;
     this.#terminal = stdin.isTTY === true;
     const terminal: Terminal = {
@@ -52,6 +55,7 @@ class JobControl {
         ...(run.wait && { wait: run.wait }),
         ...(run.doorbell && { doorbell: run.doorbell }),
       }),
+      timeline,
       label: run.label,
       groups: true,
       terminal,
@@ -74,6 +78,7 @@ class JobControl {
     }
     await this.#job.over;
     for (const [signal, listener] of this.#listeners) process.off(signal, listener);
+    for (const note of this.#timeline?.write() ?? []) this.#job.note(note);
     return this.#code ?? 0;
   }
 

@@ -12,7 +12,10 @@ export async function run(words: readonly string[]): Promise<number | "help"> {
   if (parsed === "help") return "help";
   const refusal = check(parsed);
   if (refusal !== 0) return refusal;
-  return runJob(parsed, native().openHub(parsed.size));
+  const timeline = process.env.CARILLON_TRACE
+    ? (await import("../trace/index.js")).Timeline.of(process.env, parsed.size)
+    : undefined;
+  return runJob(parsed, native().openHub(parsed.size), timeline);
 }
 
 function check({ script, hooked, command }: RunWords): number {

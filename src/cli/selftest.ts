@@ -91,7 +91,7 @@ async function testDoorbell(doorbell: Doorbell, show: (result: Result) => void):
     size: RANKS,
     firstRank: 0,
     words: () => [process.execPath, script],
-    environment: process.env,
+    environment: { ...process.env, CARILLON_TRACE: undefined },
     settings: environmentOf({ doorbell }),
     label: false,
     groups: false,

@@ -10,6 +10,8 @@ export interface RankIdentity {
   readonly address: string;
   /** Settings that it finds as variables: CARILLON_WAIT, … */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Where its events go, if a timeline is recorded. */
+  readonly traceBuffer?: string | undefined;
 }
 
 export function rankEnvironment(identity: RankIdentity, base: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
@@ -19,6 +21,7 @@ export function rankEnvironment(identity: RankIdentity, base: NodeJS.ProcessEnv)
     CARILLON_RANK: String(identity.rank),
     CARILLON_SIZE: String(identity.size),
     CARILLON_JOB: identity.address,
+    CARILLON_TRACE_BUFFER: identity.traceBuffer,
   };
 }
 

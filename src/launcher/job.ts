@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { CarillonError } from "../errors.js";
 import { type NativeHub, prebuildPath } from "../native.js";
+import type { Timeline } from "../trace/timeline.js";
 import { colourEnvironment, rankEnvironment } from "./environment.js";
 import { LineMerger } from "./lines.js";
 import { livingGroups } from "./processes.js";
@@ -35,6 +36,8 @@ export interface JobOptions {
   readonly environment: NodeJS.ProcessEnv;
   /** What `carillon run` was told of settings, as variables. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** If one is recorded. */
+  readonly timeline?: Timeline | undefined;
   readonly label: boolean;
   /** Each rank in a process group of its own. */
   readonly groups: boolean;
@@ -163,7 +166,10 @@ export class Job {
     const started = new RankProcess({
       rank,
       words: words(rank),
-      environment: rankEnvironment({ rank, size, address: hub.address, settings }, base),
+      environment: rankEnvironment(
+        { rank, size, address: hub.address, settings, traceBuffer: this.#options.timeline?.path(rank) },
+        base,
+      ),
       stdio: [
         terminal?.stdin ? "inherit" : "ignore",
         terminal?.stdout ? "inherit" : "pipe",

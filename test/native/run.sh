@@ -1,5 +1,5 @@
 #!/bin/sh
-# The native tests, without Node: parts of the engine, its interrupt handler, user interrupts, bootstrap, leases, the engine under real threads
+# The native tests, without Node: parts of the engine, its interrupt handler, user interrupts, bootstrap, leases, the timeline's buffer, the engine under real threads
 # (ThreadSanitizer, then AddressSanitizer), what the fuzzers know and found, CARILLON_KILLS (500) real ranks killed as they talk, the simulator for
 # CARILLON_SIM_SECONDS (60), and what the engine's object may contain. Ends with "N passed, M failed".
 set -u
@@ -60,6 +60,7 @@ tsan="$common -O1 -fsanitize=thread"
     echo "$CXX $asan test/native/$test.cc native/engine_unit.cc native/doorbell/install.cc native/doorbell/uintr_probe.cc -o $folder/$test"
   done
   echo "$CXX $asan test/native/leases_test.cc native/leases/*.cc native/bootstrap/segment.cc -o $folder/leases_test"
+  echo "$CXX $common -O2 test/native/trace_test.cc native/doorbell/install.cc native/engine_unit.cc -o $folder/trace_test"
   echo "$CXX $tsan test/native/leases_test.cc native/leases/*.cc native/bootstrap/segment.cc -o $folder/leases_tsan"
 } | xargs -P "$(nproc)" -I{} sh -c '{}' >"$folder/build.log" 2>&1
 report $? "everything compiles"
@@ -74,6 +75,7 @@ run engine_test "$folder/engine_test"
 run handler_test "$folder/handler_test" 4
 run bootstrap_test "$folder/bootstrap_test"
 run leases_test "$folder/leases_test"
+run trace_test "$folder/trace_test"
 run uintr_table_test "$folder/uintr_table_test"
 run uintr_twin_test "$folder/uintr_twin_test"
 TSAN_OPTIONS=halt_on_error=1 run engine_tsan "$folder/engine_tsan" threads
