@@ -13,6 +13,9 @@ import { alone, ranks } from "./support/ranks.js";
 
 const CLI = fileURLToPath(new URL("../dist/src/cli/main.js", import.meta.url));
 const PROGRAM = fileURLToPath(new URL("programs/trace.mjs", import.meta.url));
+/** Only ends what hangs. */
+const HANGS_AFTER_MS = 50_000;
+
 const HILLSLOPE = fileURLToPath(new URL("../dist/examples/hillslope/main.js", import.meta.url));
 
 interface Event {
@@ -50,6 +53,7 @@ async function run(words: readonly string[], env: Record<string, string> = {}) {
     cwd,
     env: { ...process.env, NODE_OPTIONS: "", CARILLON_TRACE: "t.json", ...env },
     stdio: ["ignore", "pipe", "pipe"],
+    timeout: HANGS_AFTER_MS,
   });
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
   return { cwd, code, stdout, stderr, said: `${stdout}${stderr}` };

@@ -100,6 +100,7 @@ void hear_hub(Rank* r) {
     switch (event.kind) {
       case bootstrap::EventKind::joined:
         begin_trace(r);
+        trace::name_thread("progress");
         connect_peers(r);
         r->state.store(Rank::State::joined);
         settle_joiners(r, Status::ok);

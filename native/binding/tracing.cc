@@ -198,7 +198,6 @@ void begin_trace(Rank* r) {
   strncpy(b->doorbell, doorbell_of(r->bells.kind)->name, sizeof b->doorbell - 1);
   trace::current.store(b);
   trace::record(trace::Kind::world, 0, {});
-  if (r->thread_runs && pthread_equal(r->thread, pthread_self())) trace::name_thread("progress");
 }
 
 void trace_sleeps(Environment* e) {
