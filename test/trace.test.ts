@@ -16,6 +16,7 @@ const PROGRAM = fileURLToPath(new URL("programs/trace.mjs", import.meta.url));
 /** Only ends what hangs. */
 const HANGS_AFTER_MS = 50_000;
 
+const DRAW = fileURLToPath(new URL("../dist/examples/hillslope/timeline.js", import.meta.url));
 const HILLSLOPE = fileURLToPath(new URL("../dist/examples/hillslope/main.js", import.meta.url));
 
 interface Event {
@@ -286,6 +287,13 @@ describe("under carillon run", () => {
       hidden += within.length;
     }
     expect(hidden).toBeGreaterThan(0);
+
+    const picture = join(folder(), "steps.svg");
+    const draws = spawn(process.execPath, [DRAW, join(ran.cwd, "t.json"), picture, "10", "3"], { stdio: "inherit" });
+    expect((await once(draws, "close"))[0]).toBe(0);
+    const drawn = readFileSync(picture, "utf8");
+    for (const lane of ["rank 0, main", "rank 0, progress", "rank 1, main", "rank 1, progress"])
+      expect(drawn).toContain(lane);
   });
 });
 
