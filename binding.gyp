@@ -45,6 +45,7 @@
         "native/binding/requests.cc",
         "native/binding/stages.cc",
         "native/binding/taking.cc",
+        "native/binding/trace_buffer.cc",
         "native/binding/tracing.cc",
         "native/binding/scatter.cc",
         "native/binding/waiting.cc",

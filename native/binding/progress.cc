@@ -16,7 +16,7 @@
 #include "rank.h"
 #include "stages.h"
 #include "scatter.h"
-#include "tracing.h"
+#include "trace_buffer.h"
 #include "../core/relax.h"
 #include "../doorbell/system_call.h"
 

@@ -19,7 +19,7 @@
 #include "environment.h"
 #include "lease.h"
 #include "stages.h"
-#include "tracing.h"
+#include "trace_buffer.h"
 
 #ifndef PR_SET_PTRACER
 #define PR_SET_PTRACER 0x59616d61

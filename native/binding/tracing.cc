@@ -1,13 +1,8 @@
-// See tracing.h.
+// See tracing.h. What JavaScript calls, and the waits of event loops.
 #include "tracing.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "arguments.h"
 #include "operations.h"
@@ -16,70 +11,6 @@ namespace carillon {
 namespace {
 
 using trace::Buffer;
-using trace::Event;
-
-// This process's buffer, from when it is opened; trace::current from when it is in a world. Trivial statics only.
-std::atomic<Buffer*> opened{nullptr};
-std::atomic<int> descriptor{-1};
-pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
-
-struct Moment {
-  uint64_t ticks, ns;
-};
-
-// The same moment by both clocks: of some readings the one that nothing came between.
-Moment moment() {
-  Moment best = {};
-  uint64_t shortest = UINT64_MAX;
-  for (int i = 0; i < 16; ++i) {
-    const uint64_t before = trace::ticks(), ns = now_ns(), after = trace::ticks();
-    if (after - before >= shortest) continue;
-    shortest = after - before;
-    best = {before + (after - before) / 2, ns};
-  }
-  return best;
-}
-
-// How many a nanosecond, as far as that is known by `now`.
-double ticks_per_ns(const Moment& now) {
-  const Buffer* b = opened.load();
-  return now.ns == b->anchor_ns ? 1 : static_cast<double>(now.ticks - b->anchor_ticks) / static_cast<double>(now.ns - b->anchor_ns);
-}
-
-// Memory without a name, for so many events: touched only as far as there are any. -1: errno says why.
-int make_buffer(uint64_t capacity) {
-  const int made = memfd_create("carillon-trace", MFD_CLOEXEC);
-  if (made < 0) return -1;
-  void* memory = MAP_FAILED;
-  if (ftruncate(made, static_cast<off_t>(sizeof(Buffer) + capacity * sizeof(Event))) == 0)
-    memory = mmap(nullptr, sizeof(Buffer), PROT_READ | PROT_WRITE, MAP_SHARED, made, 0);
-  if (memory == MAP_FAILED) {
-    close(made);
-    return -1;
-  }
-  auto* b = static_cast<Buffer*>(memory);
-  const Moment now = moment();
-  b->magic = Buffer::says;
-  b->capacity = capacity;
-  b->anchor_ticks = now.ticks;
-  b->anchor_ns = now.ns;
-  munmap(memory, sizeof(Buffer));
-  return made;
-}
-
-Buffer* map_buffer(int from) {
-  struct stat status;
-  if (fstat(from, &status) != 0) return nullptr;
-  errno = EINVAL;
-  if (!S_ISREG(status.st_mode) || status.st_size < static_cast<off_t>(sizeof(Buffer))) return nullptr;
-  void* memory = mmap(nullptr, static_cast<size_t>(status.st_size), PROT_READ | PROT_WRITE, MAP_SHARED, from, 0);
-  if (memory == MAP_FAILED) return nullptr;
-  auto* b = static_cast<Buffer*>(memory);
-  if (b->magic == Buffer::says && b->capacity <= (static_cast<uint64_t>(status.st_size) - sizeof(Buffer)) / sizeof(Event)) return b;
-  munmap(memory, static_cast<size_t>(status.st_size));
-  errno = EINVAL;
-  return nullptr;
-}
 
 napi_value word(napi_env env, const char* text) {
   napi_value result;
@@ -91,7 +22,7 @@ napi_value make_trace_buffer(napi_env env, napi_callback_info info) {
   napi_value a[1];
   int64_t capacity;
   if (!arguments(env, info, a) || napi_get_value_int64(env, a[0], &capacity) != napi_ok || capacity < 1) return fail(env, "makeTraceBuffer");
-  const int made = make_buffer(static_cast<uint64_t>(capacity));
+  const int made = make_trace(static_cast<uint64_t>(capacity));
   return made < 0 ? word(env, strerror(errno)) : number(env, made);
 }
 
@@ -104,17 +35,7 @@ napi_value open_trace_buffer(napi_env env, napi_callback_info info) {
   if (!arguments(env, info, a) || napi_get_value_string_utf8(env, a[0], path, sizeof path, &length) != napi_ok ||
       napi_get_value_int64(env, a[1], &capacity) != napi_ok || capacity < 1)
     return fail(env, "openTraceBuffer");
-  const char* problem = nullptr;
-  pthread_mutex_lock(&opening);
-  if (!opened.load()) {
-    const int found = *path ? open(path, O_RDWR | O_CLOEXEC) : make_buffer(static_cast<uint64_t>(capacity));
-    Buffer* b = found < 0 ? nullptr : map_buffer(found);
-    if (!b) problem = strerror(errno);
-    if (found >= 0 && (!b || *path)) close(found);
-    else if (b) descriptor.store(found);
-    if (b) opened.store(b);
-  }
-  pthread_mutex_unlock(&opening);
+  const char* problem = open_trace(path, static_cast<uint64_t>(capacity));
   napi_value result;
   if (problem) return word(env, problem);
   napi_get_undefined(env, &result);
@@ -127,11 +48,11 @@ napi_value traced(napi_env env, napi_callback_info) {
   return result;
 }
 
-napi_value own_trace_buffer(napi_env env, napi_callback_info) { return number(env, descriptor.load()); }
+napi_value own_trace_buffer(napi_env env, napi_callback_info) { return number(env, own_trace()); }
 
 napi_value trace_clocks(napi_env env, napi_callback_info) {
   napi_value result, value;
-  const Moment now = moment();
+  const Moment now = trace_moment();
   napi_create_array(env, &result);
   napi_create_bigint_uint64(env, now.ticks, &value);
   napi_set_element(env, result, 0, value);
@@ -164,7 +85,7 @@ napi_value trace_name(napi_env env, napi_callback_info info) {
   char name[sizeof Buffer::name[0]];
   size_t length;
   if (!arguments(env, info, a) || napi_get_value_string_utf8(env, a[0], name, sizeof name, &length) != napi_ok) return fail(env, "traceName");
-  Buffer* b = opened.load();
+  Buffer* b = opened_trace();
   const uint32_t at = b ? b->names.fetch_add(1) + 1 : 0;
   if (at == 0 || at >= trace::max_names) return number(env, 0);
   memcpy(b->name[at], name, length + 1);
@@ -181,24 +102,14 @@ napi_value trace_span(napi_env env, napi_callback_info info) {
       !(began >= 0 && began < 1e12 && duration >= 0 && duration < 1e12))
     return fail(env, "traceSpan");
   if (!trace::on()) return nullptr;
-  const Moment now = moment();
-  const double rate = ticks_per_ns(now), ago = static_cast<double>(now.ns) - began * 1e6;
+  const Moment now = trace_moment();
+  const double rate = trace_rate(now), ago = static_cast<double>(now.ns) - began * 1e6;
   const uint64_t begin = now.ticks - static_cast<uint64_t>(static_cast<int64_t>(ago * rate));
   trace::record(static_cast<trace::Kind>(kind), begin, {.detail = name}, begin + static_cast<uint64_t>(duration * 1e6 * rate));
   return nullptr;
 }
 
 }  // namespace
-
-void begin_trace(Rank* r) {
-  Buffer* b = opened.load();
-  if (!b) return;
-  b->rank = r->rank;
-  b->process = static_cast<uint32_t>(getpid());
-  strncpy(b->doorbell, doorbell_of(r->bells.kind)->name, sizeof b->doorbell - 1);
-  trace::current.store(b);
-  trace::record(trace::Kind::world, 0, {});
-}
 
 void trace_sleeps(Environment* e) {
   e->slept_from = trace::ticks();
@@ -209,8 +120,8 @@ void trace_awake(Environment* e, Woken by) {
   if (const uint64_t from = e->slept_from) {
     e->slept_from = 0;
     if (const uint64_t idle = uv_metrics_idle_time(e->loop) - e->idle_before) {
-      const Moment now = moment();
-      const uint64_t end = from + static_cast<uint64_t>(static_cast<double>(idle) * ticks_per_ns(now));
+      const Moment now = trace_moment();
+      const uint64_t end = from + static_cast<uint64_t>(static_cast<double>(idle) * trace_rate(now));
       trace::record(trace::Kind::sleep, from, {}, end < now.ticks ? end : now.ticks);
     }
   }

@@ -4,3 +4,4 @@ struct uv_loop_t;
 struct uv_poll_t;
 struct uv_prepare_t;
 struct uv_idle_t;
+struct uv_check_t;
