@@ -1,9 +1,9 @@
-// The benchmark's command line: which rows, how long, and where the answers go. What is measured is in rows/, against
-// whom in peers/, how in harness/.
+// The benchmark's course: which rows, how long, and where the answers go. What is measured is in rows/, against
+// whom in peers/, how in harness/; what the words of the command line mean in src/cli/bench.ts.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import type { BenchOptions } from "../src/cli/bench.js";
 import { describeMachine, machineLines } from "./harness/machine.js";
 import { progressLine } from "./harness/progress.js";
 import { carillonVersion, report } from "./harness/report.js";
@@ -13,43 +13,22 @@ import { judge, verdictLines } from "./harness/verdict.js";
 import { rows } from "./rows/index.js";
 import { targets } from "./targets/index.js";
 
-const USAGE = `Usage: npm run bench -- [options]
-
-  --only PATTERN   rows whose id contains PATTERN (* stands for anything; several: a,b)
-  --list           print the ids of the rows
-  --quick          fewer rows, and fewer and shorter turns, for a first impression
-  --rounds N       how often every peer gets its turn (default 15, quick 5)
-  --json FILE      write everything to FILE as JSON (-: to stdout; the tables go to stderr then)
-  --strict         exit with code 1 if a target is missed or could not be measured
-`;
-
 const ROUNDS = 15;
 const ROUNDS_QUICK = 5;
 const BATCH_NS = 40e6;
 const BATCH_QUICK_NS = 20e6;
 
-process.exitCode = await main();
-
-async function main(): Promise<number> {
-  let options: ReturnType<typeof readOptions>;
-  try {
-    options = readOptions();
-  } catch (error) {
-    process.stderr.write(`carillon: ${(error as Error).message}\n\n${USAGE}`);
-    return 2;
-  }
-  if (options.help) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
-
+/** @returns the exit code */
+export async function bench(options: BenchOptions): Promise<number> {
+  const { quick, rounds = quick ? ROUNDS_QUICK : ROUNDS } = options;
   const folder = mkdtempSync(join(tmpdir(), "carillon-bench-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   // exit handlers end the processes under measurement, too
   process.once("SIGINT", () => process.exit(130)).once("SIGTERM", () => process.exit(143));
 
-  const asked = rows(folder).filter((row) => options.only.some((pattern) => pattern.test(row.id)));
-  const short = options.quick ? asked.filter((row) => !row.thorough) : asked;
+  const only = (options.only.length > 0 ? options.only : ["*"]).map(toPattern);
+  const asked = rows(folder).filter((row) => only.some((pattern) => pattern.test(row.id)));
+  const short = quick ? asked.filter((row) => !row.thorough) : asked;
   const chosen = short.length > 0 ? short : asked;
   if (options.list || chosen.length === 0) {
     const ids = (options.list ? chosen : rows(folder)).map((row) => row.id).join("\n");
@@ -72,7 +51,6 @@ async function main(): Promise<number> {
   const out = json === "-" ? process.stderr : process.stdout;
   const started = Date.now();
   const machine = describeMachine();
-  const { quick, rounds } = options;
   out.write(`carillon ${carillonVersion()} bench: ${rounds} rounds${quick ? ", quick" : ""}, peers in turn\n`);
   out.write(`${machineLines(machine).join("\n")}\n\n`);
 
@@ -108,25 +86,6 @@ async function measure(
     print({ row, results });
   }
   return answers;
-}
-
-function readOptions() {
-  const { values } = parseArgs({
-    options: {
-      only: { type: "string", multiple: true, default: ["*"] },
-      rounds: { type: "string" },
-      json: { type: "string" },
-      quick: { type: "boolean", default: false },
-      strict: { type: "boolean", default: false },
-      list: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  const rounds = Number(values.rounds ?? (values.quick ? ROUNDS_QUICK : ROUNDS));
-  if (!Number.isSafeInteger(rounds) || rounds < 1)
-    throw new Error(`--rounds must be a positive integer, not ${values.rounds}`);
-  const only = values.only.flatMap((patterns) => patterns.split(",")).map(toPattern);
-  return { ...values, rounds, only };
 }
 
 /** Contains, with * for anything. */

@@ -48,6 +48,10 @@ await build({
 
 /** What an earlier build left would be published, and a second copy of a module has a state of its own. */
 function removeOld() {
+  for (const file of readdirSync(join(dist, "bench"), { recursive: true })) {
+    const source = join(root, "bench", file.replace(/\.js(\.map)?$/, ".ts"));
+    if (/\.js(\.map)?$/.test(file) && !existsSync(source)) rmSync(join(dist, "bench", file));
+  }
   for (const folder of ["src", "workers"].map((name) => join(dist, name)).filter(existsSync)) {
     for (const file of readdirSync(folder, { recursive: true })) {
       if (/\.js(\.map)?$/.test(file)) rmSync(join(folder, file));

@@ -1,11 +1,14 @@
 // Two processes over a pair of zeromq sockets on ipc://, raw bytes or v8.serialize.
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { Pair } from "zeromq";
 import { type ByteLink, echoBytes, overBytes } from "./bytelink.js";
 import { endWith, partnerCommand } from "./partner.js";
-import { serve } from "./serve.js";
+import { answer, serve } from "./serve.js";
 
+const { Pair } = await import("zeromq").catch((error: Error) => {
+  answer(`failed zeromq cannot be loaded (npm install zeromq): ${error.message.split("\n")[0]}`);
+  process.exit(0);
+});
 const [role, address] = process.argv.slice(2) as [string, string];
 const pair = new Pair();
 const link: ByteLink = {
