@@ -5,10 +5,12 @@ import { type ByteLink, echoBytes, overBytes } from "./bytelink.js";
 import { endWith, partnerCommand } from "./partner.js";
 import { answer, serve } from "./serve.js";
 
-const { Pair } = await import("zeromq").catch((error: Error) => {
-  answer(`failed zeromq cannot be loaded (npm install zeromq): ${error.message.split("\n")[0]}`);
+const { Pair } = await import("zeromq").catch((error: NodeJS.ErrnoException) => {
+  const missing = error.code === "ERR_MODULE_NOT_FOUND";
+  answer(`failed zeromq ${missing ? "is not installed: npm install zeromq" : `cannot be loaded: ${error.message}`}`);
   process.exit(0);
 });
+
 const [role, address] = process.argv.slice(2) as [string, string];
 const pair = new Pair();
 const link: ByteLink = {

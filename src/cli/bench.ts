@@ -9,6 +9,12 @@ export interface BenchOptions {
   readonly rounds: number | undefined;
   /** Where to, `-`: stdout. */
   readonly json: string | undefined;
+  readonly html: string | undefined;
+  /** A folder. */
+  readonly plots: string | undefined;
+  /** The JSON of an earlier run that is shown instead of measuring, and that of one to compare with. */
+  readonly from: string | undefined;
+  readonly compare: string | undefined;
   readonly strict: boolean;
   readonly list: boolean;
 }
@@ -17,10 +23,17 @@ export interface BenchOptions {
 export const BENCH_OPTIONS = [
   ["--only <pattern>", "Rows whose id contains this (* stands for anything; several: a,b)"],
   ["--list", "Print the ids of the rows"],
-  ["--quick", "Fewer rows, and fewer and shorter turns, for a first impression"],
+  ["--quick", "A minute's worth of rows, with fewer and shorter turns, for a first impression"],
   ["--rounds <N>", "How often every peer gets its turn (default 15, quick 5)"],
   ["--json <file>", "Write everything as JSON (-: to stdout; the tables go to stderr then)"],
-  ["--strict", "Exit with code 1 if a target is missed or could not be measured"],
+  ["--html <file>", "Write a report with pictures as one HTML file"],
+  ["--plots <folder>", "Write its pictures as SVG files"],
+  ["--compare <file>", "Hold every figure against an earlier run's JSON, and say what differs beyond its scatter"],
+  ["--from <file>", "Measure nothing: show an earlier run's JSON again (with --html, --plots, --compare)"],
+  [
+    "--strict",
+    "Exit with code 1 if a target is missed or could not be measured, or a figure is slower by more than 10 %",
+  ],
 ] as const;
 
 /**
@@ -33,6 +46,10 @@ export async function bench(words: Readonly<Record<string, unknown>>): Promise<n
     quick: words.quick === true,
     rounds: parseRounds(words.rounds),
     json: fileOf(words.json, "--json"),
+    html: fileOf(words.html, "--html"),
+    plots: fileOf(words.plots, "--plots"),
+    from: fileOf(words.from, "--from"),
+    compare: fileOf(words.compare, "--compare"),
     strict: words.strict === true,
     list: words.list === true,
   };

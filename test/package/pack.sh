@@ -25,7 +25,7 @@ tarball=$work/out/$(npm pack --silent --ignore-scripts --pack-destination "$work
 tar -tzf "$tarball" | sed 's|^package/||' | sort >"$work/list"
 
 for file in package.json README.md dist/src/index.js dist/src/index.d.ts dist/src/cli/main.js dist/src/selftest/rank.js \
-  dist/bench/main.js dist/bench/peers/carillon-program.js bench/native/eventfd.c bench/native/harness.h \
+  dist/bench/main.js dist/bench/report/vega.js dist/bench/report/vega.licences.txt dist/bench/peers/carillon-program.js bench/native/eventfd.c bench/native/harness.h \
   "prebuilds/$machine/carillon.node" "prebuilds/$machine/carillon-exec"; do
   grep -qxF "$file" "$work/list" || fail "$file is not in the package"
 done
@@ -110,11 +110,12 @@ carillon selftest
 grep -qE '^ok +eventfd +busy receiver: ' "$work/stdout" || { cat "$work/stdout" >&2; fail "carillon selftest does not test the eventfd"; }
 
 # What is not there says what would make it run; what is there is measured.
-carillon bench --quick --rounds 1 --only roundtrip-8B --json bench.json
-for line in '  carillon +[0-9]' '  UNIX socket \(net\) +[0-9]' '  zeromq ipc \(pair\) +not measured: .*npm install zeromq' \
+carillon bench --quick --rounds 1 --only roundtrip-8B --json bench.json --html bench.html
+for line in '  carillon +[0-9]' '  UNIX socket \(net\) +[0-9]' '  zeromq ipc \(pair\) +not measured: zeromq is not installed: npm install zeromq' \
   '  C eventfd \+ epoll +not measured: .*install it' '  C MPI, MPICH +not measured: .*install MPICH'; do
   grep -qE "^$line" "$work/stdout" || { cat "$work/stdout" >&2; fail "carillon bench does not say: $line"; }
 done
-[ -s "$work/app/bench.json" ] || fail "carillon bench --json wrote nothing"
+grep -q '"formatVersion": 2' "$work/app/bench.json" || fail "carillon bench --json wrote no run"
+grep -q '<svg ' "$work/app/bench.html" || fail "carillon bench --html drew no picture"
 
 echo "pack: $(wc -l <"$work/list") files, $kilobytes KiB, installed without scripts, run by two ranks, self-tested and measured"
