@@ -40,40 +40,41 @@ export function charts(report: Report): Chart[] {
     kind: "latency" | "latency-object" | "bandwidth",
     title: string,
     value: { title: string; of: (ns: number, bytes: number) => number },
-    caption: string,
+    [how, limit, better]: readonly [how: string, limit: string | undefined, better: string],
   ) =>
     grouped(of(kind), placeOf).flatMap(([place, rows]): Chart[] => {
       const points = rows.flatMap((row) => row.results.filter(ran).flatMap((result) => pointOf(row, result, value.of)));
       const name = `${kind}-${place}`;
-      const full = `${title}, ${PLACES[place] ?? place}`;
+      const where = PLACES[place] ?? place;
+      const caption = (said: string) => `${how} ${WHISKERS} ${limit === undefined ? "" : said}${better} is better.`;
       const sizes = new Set(points.map(({ x }) => x));
       if (sizes.size > 1) {
-        return [{ name, title: full, caption, spec: lines(points, "bytes", { value: value.title, styles }) }];
+        const said = caption(`Dashed: ${limit}, the physical limit. `);
+        const spec = lines(points, "bytes", { value: value.title, styles });
+        return [{ name, title: `${title} against size, ${where}`, caption: said, spec }];
       }
-      const one = `${full}: ${bytesOf(points[0]?.x ?? 0)}`;
+      const one = `${title} of ${bytesOf(points[0]?.x ?? 0)}, ${where}`;
       const panel = points.map(({ value: mid, x: _, ...rest }): Dot => ({ ...rest, mid, panel: "" }));
-      return [{ name, title: one, caption, spec: dots(panel, { value: value.title, styles }) }];
+      const said = caption(`Physical limit: ${limit}. `);
+      return [{ name, title: one, caption: said, spec: dots(panel, { value: value.title, styles }) }];
     });
 
   return [
-    ...bySize(
-      "latency",
-      "Round trip against size",
-      { title: "round trip, µs", of: (ns) => ns / 1e3 },
-      `Median of single round trips. ${WHISKERS} Dashed: C, the physical limit. Less is better.`,
-    ),
-    ...bySize(
-      "latency-object",
-      "Round trip of values against size",
-      { title: "round trip, µs", of: (ns) => ns / 1e3 },
-      `As values on both sides, so that both serialize and deserialize; median of single round trips. ${WHISKERS} Less is better.`,
-    ),
-    ...bySize(
-      "bandwidth",
-      "Bandwidth against size",
-      { title: "GB/s", of: (ns, bytes) => bytes / ns },
-      `One way, median of batches. ${WHISKERS} Dashed: memcpy, the physical limit. More is better.`,
-    ),
+    ...bySize("latency", "Round trip", { title: "round trip, µs", of: (ns) => ns / 1e3 }, [
+      "Median of single round trips.",
+      "C",
+      "Less",
+    ]),
+    ...bySize("latency-object", "Round trip of values", { title: "round trip, µs", of: (ns) => ns / 1e3 }, [
+      "As values on both sides, so that both serialize and deserialize; median of single round trips.",
+      undefined,
+      "Less",
+    ]),
+    ...bySize("bandwidth", "Bandwidth", { title: "GB/s", of: (ns, bytes) => bytes / ns }, [
+      "One way, median of batches.",
+      "memcpy",
+      "More",
+    ]),
     ...rateChart(of("rate"), styles),
     ...grouped(of("overlap"), (row) => (row.id.startsWith("doorbell-") ? "doorbell" : "")).flatMap(([which, rows]) => {
       const apart = rows.filter(({ placement }) => placement?.id !== "together");
