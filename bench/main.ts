@@ -1,132 +1,154 @@
-// The benchmark's command line: which rows, how long, and where the answers go. What is measured is in rows/, against
-// whom in peers/, how in harness/.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+// The benchmark's course: which rows, and where the answers go. What is measured is in rows/, against whom in peers/, how in harness/,
+// what is made of the answers in report/; what the words of the command line mean in src/cli/bench.ts.
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import type { BenchOptions } from "../src/cli/bench.js";
+import { Budget } from "./harness/budget.js";
+import { notesOn, watchConditions } from "./harness/conditions.js";
+import { formatName } from "./harness/format.js";
 import { describeMachine, machineLines } from "./harness/machine.js";
 import { progressLine } from "./harness/progress.js";
-import { carillonVersion, report } from "./harness/report.js";
+import { carillonVersion, FORMAT, FORMAT_VERSION, type Report, type ReportRow, reportRow } from "./harness/report.js";
 import type { Answered, Row } from "./harness/row.js";
 import { table } from "./harness/table.js";
 import { judge, verdictLines } from "./harness/verdict.js";
+import { comparedWith, compareRow, regressions } from "./report/compare.js";
+import { openOutputs } from "./report/outputs.js";
+import { comparisonHead, comparisonLines, conditionsOf, introduction } from "./report/prose.js";
+import { type OldReport, readOld, readReport } from "./report/read.js";
 import { rows } from "./rows/index.js";
 import { targets } from "./targets/index.js";
-
-const USAGE = `Usage: npm run bench -- [options]
-
-  --only PATTERN   rows whose id contains PATTERN (* stands for anything; several: a,b)
-  --list           print the ids of the rows
-  --quick          fewer rows, and fewer and shorter turns, for a first impression
-  --rounds N       how often every peer gets its turn (default 15, quick 5)
-  --json FILE      write everything to FILE as JSON (-: to stdout; the tables go to stderr then)
-  --strict         exit with code 1 if a target is missed or could not be measured
-`;
 
 const ROUNDS = 15;
 const ROUNDS_QUICK = 5;
 const BATCH_NS = 40e6;
 const BATCH_QUICK_NS = 20e6;
 
-process.exitCode = await main();
-
-async function main(): Promise<number> {
-  let options: ReturnType<typeof readOptions>;
-  try {
-    options = readOptions();
-  } catch (error) {
-    process.stderr.write(`carillon: ${(error as Error).message}\n\n${USAGE}`);
-    return 2;
-  }
-  if (options.help) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
-
+/** @returns the exit code */
+export async function bench(options: BenchOptions): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "carillon-bench-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   // exit handlers end the processes under measurement, too
   process.once("SIGINT", () => process.exit(130)).once("SIGTERM", () => process.exit(143));
 
-  const asked = rows(folder).filter((row) => options.only.some((pattern) => pattern.test(row.id)));
-  const short = options.quick ? asked.filter((row) => !row.thorough) : asked;
-  const chosen = short.length > 0 ? short : asked;
-  if (options.list || chosen.length === 0) {
-    const ids = (options.list ? chosen : rows(folder)).map((row) => row.id).join("\n");
-    (options.list ? process.stdout : process.stderr).write(
-      options.list ? `${ids}\n` : `carillon: no such row; there are\n${ids}\n`,
-    );
-    return options.list ? 0 : 2;
+  const chosen = choose(rows(folder), options);
+  if (options.list) {
+    process.stdout.write(chosen.map(({ id }) => `${id}\n`).join(""));
+    return chosen.length > 0 ? 0 : refuse(`no row is called so; carillon bench --list names them`);
   }
-
-  const { json } = options;
-  if (json !== undefined && json !== "-") {
-    try {
-      writeFileSync(json, ""); // now, not after minutes of measuring
-    } catch (error) {
-      process.stderr.write(`carillon: ${json} cannot be written: ${(error as Error).message}\n`);
-      return 2;
+  let earlier: Report | undefined;
+  let old: OldReport | undefined;
+  let outputs: ReturnType<typeof openOutputs>;
+  try {
+    earlier = options.from === undefined ? undefined : readReport(options.from);
+    old = options.compare === undefined ? undefined : readOld(options.compare);
+    if (earlier === undefined && chosen.length === 0) {
+      throw new Error(
+        `no such row; there are\n${rows(folder)
+          .map(({ id }) => id)
+          .join("\n")}`,
+      );
     }
+    outputs = openOutputs(options); // now, not after minutes of measuring
+  } catch (error) {
+    return refuse((error as Error).message);
   }
 
-  const out = json === "-" ? process.stderr : process.stdout;
-  const started = Date.now();
-  const machine = describeMachine();
-  const { quick, rounds } = options;
-  out.write(`carillon ${carillonVersion()} bench: ${rounds} rounds${quick ? ", quick" : ""}, peers in turn\n`);
-  out.write(`${machineLines(machine).join("\n")}\n\n`);
+  const out = options.json === "-" ? process.stderr : process.stdout;
+  const say = (lines: readonly string[]) => out.write(lines.map((line) => `${line}\n`).join(""));
+  const show = (row: ReportRow) => say([table(row, out.isTTY === true && out.hasColors()), ""]);
+  const head = (report: Report) => {
+    const compared = old ? { comparedWith: comparedWith(report, old) } : report;
+    say([introduction(report), ...machineLines(report.machine), ...comparisonHead(compared), ""]);
+  };
+  const then = old;
+  const compare = (row: ReportRow): ReportRow => (then ? compareRow(row, then) : row);
 
-  const answers = await measure(chosen, { quick, rounds, folder }, (answered) => {
-    out.write(`${table(answered, out.isTTY === true && out.hasColors())}\n\n`);
-  });
-  const verdicts = judge(targets, answers);
-  if (verdicts.length > 0) out.write(`Targets\n${verdictLines(verdicts).join("\n")}\n`);
-
-  if (json !== undefined) {
-    const durationSeconds = (Date.now() - started) / 1e3;
-    const run = { startedAt: new Date(started).toISOString(), durationSeconds, quick, rounds, machine };
-    const text = report(run, answers, verdicts);
-    if (json === "-") process.stdout.write(text);
-    else writeFileSync(json, text);
+  let report: Report;
+  if (earlier) {
+    report = { ...earlier, rows: earlier.rows.map(compare) };
+    head(report);
+    for (const row of report.rows) show(row);
+  } else {
+    report = await measure(chosen, options, folder, head, (row) => {
+      const compared = compare(row);
+      show(compared);
+      return compared;
+    });
   }
-  return options.strict && verdicts.some(({ met }) => met !== true) ? 1 : 0;
+  if (old) report = { ...report, comparedWith: comparedWith(report, old) };
+
+  const { verdicts } = report;
+  if (verdicts.length > 0) say(["Targets", ...verdictLines(verdicts)]);
+  say([...conditionsOf(report), ...comparisonLines(report).slice(comparisonHead(report).length)]);
+  await outputs.write(report);
+  const failed = verdicts.some(({ met }) => met !== true) || regressions(report.rows).length > 0;
+  return options.strict && failed ? 1 : 0;
 }
 
+/** The rows that are asked for; in a quick run the short ones, unless only long ones are. */
+function choose(all: readonly Row[], { only, quick }: BenchOptions): readonly Row[] {
+  // What cannot be written as JSON is a mistake in a row, found before it has been measured.
+  for (const { columns } of all) for (const { format } of columns) formatName(format);
+  const patterns = only.map(toPattern);
+  const asked = patterns.length === 0 ? all : all.filter(({ id }) => patterns.some((pattern) => pattern.test(id)));
+  const short = quick ? asked.filter((row) => !row.thorough) : asked;
+  return short.length > 0 ? short : asked;
+}
+
+/** @param print shows a row, and gives back what is shown */
 async function measure(
   chosen: readonly Row[],
-  settings: { quick: boolean; rounds: number; folder: string },
-  print: (answered: Answered) => void,
-): Promise<Answered[]> {
+  { quick, rounds = quick ? ROUNDS_QUICK : ROUNDS }: BenchOptions,
+  folder: string,
+  begin: (report: Report) => void,
+  print: (row: ReportRow) => ReportRow,
+): Promise<Report> {
+  const started = Date.now();
+  const empty: Report = {
+    format: FORMAT,
+    formatVersion: FORMAT_VERSION,
+    carillon: carillonVersion(),
+    startedAt: new Date(started).toISOString(),
+    durationSeconds: 0,
+    quick,
+    rounds,
+    machine: describeMachine(),
+    leftOut: [],
+    rows: [],
+    verdicts: [],
+  };
+  begin(empty);
+  const budget = new Budget(quick);
   const progress = progressLine(process.stderr);
-  const batchNs = settings.quick ? BATCH_QUICK_NS : BATCH_NS;
   const answers: Answered[] = [];
-  for (const [i, row] of chosen.entries()) {
-    progress.row(i + 1, chosen.length, row.title);
-    const results = await row.run({ ...settings, batchNs, progress: progress.detail });
+  const leftOut: string[] = [];
+  const measured: ReportRow[] = [];
+  const ordered = budget.order(chosen);
+  for (const [i, row] of ordered.entries()) {
+    if (!budget.fits(row)) {
+      leftOut.push(row.id);
+      continue;
+    }
+    progress.row(i + 1, ordered.length, row.title, budget.secondsFor(ordered.slice(i)));
+    const conditions = watchConditions();
+    const rowStarted = performance.now();
+    const batchNs = quick ? BATCH_QUICK_NS : BATCH_NS;
+    const results = await row.run({ quick, rounds, batchNs, folder, progress: progress.detail });
+    budget.measured(row, (performance.now() - rowStarted) / 1e3);
     progress.clear();
+    const found = conditions();
     answers.push({ row, results });
-    print({ row, results });
+    measured.push(print(reportRow({ row, results }, found, notesOn(row, empty.machine, found))));
   }
-  return answers;
+  const durationSeconds = (Date.now() - started) / 1e3;
+  return { ...empty, durationSeconds, leftOut, rows: measured, verdicts: judge(targets, answers) };
 }
 
-function readOptions() {
-  const { values } = parseArgs({
-    options: {
-      only: { type: "string", multiple: true, default: ["*"] },
-      rounds: { type: "string" },
-      json: { type: "string" },
-      quick: { type: "boolean", default: false },
-      strict: { type: "boolean", default: false },
-      list: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  const rounds = Number(values.rounds ?? (values.quick ? ROUNDS_QUICK : ROUNDS));
-  if (!Number.isSafeInteger(rounds) || rounds < 1)
-    throw new Error(`--rounds must be a positive integer, not ${values.rounds}`);
-  const only = values.only.flatMap((patterns) => patterns.split(",")).map(toPattern);
-  return { ...values, rounds, only };
+function refuse(reason: string): number {
+  process.stderr.write(`carillon: ${reason}\n`);
+  return 2;
 }
 
 /** Contains, with * for anything. */

@@ -29,7 +29,7 @@ function run(name: string, binary: string, compiler: string): Promise<string> {
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       errors += text;
     });
-    child.on("error", () => reject(new Error(`${compiler} is not there to compile it`)));
+    child.on("error", () => reject(new Error(`${compiler} is not there to compile it: install it`)));
     child.on("close", (code) => {
       const first = errors.split("\n").find((line) => /error/.test(line));
       if (code === 0) resolve(binary);

@@ -50,7 +50,7 @@ export function placements(): Placement[] {
     cpus.find((cpu) => cpu !== first && coreOf(cpu) !== coreOf(first)) ?? cpus.find((cpu) => cpu !== first);
   const taskset = spawnSync("taskset", ["-c", String(first), "true"]).status === 0;
   const siblings = second !== undefined && coreOf(second) === coreOf(first) ? ", hyper-threads of one core" : "";
-  const missing = taskset ? undefined : "taskset is not there to pin processes with";
+  const missing = taskset ? undefined : "taskset (util-linux) is not there to pin processes with";
   return [
     second === undefined
       ? { id: "apart", description: "pinned to two CPUs", unavailable: missing ?? "this process may use one CPU only" }

@@ -54,6 +54,8 @@ export interface Row {
   readonly headline: string;
   /** Whose headline is 1; default Carillon as it is by default, or the fastest where Carillon did not run. */
   readonly reference?: { readonly peer: string; readonly title: string };
+  /** How many CPUs its question needs to itself; default two where two processes are not pinned to one. */
+  readonly cpus?: number;
   /** Left out of a quick run, unless nothing else was asked for. */
   readonly thorough?: boolean;
   run(context: Context): Promise<Result[]>;

@@ -45,7 +45,7 @@ function find(flavour: Flavour): Installed {
     const { stdout } = spawnSync(launcher, ["--version"], { encoding: "utf8" });
     if (SIGNATURES[flavour].test(stdout ?? "")) return { compiler: `mpicc${suffix}`, launcher: [launcher, "-n", "2"] };
   }
-  throw new Error(`no mpiexec of ${NAMES[flavour]} is installed`);
+  throw new Error(`no mpiexec of ${NAMES[flavour]} is installed: install ${NAMES[flavour]}, with its compiler mpicc`);
 }
 
 /** The program pins itself: launchers differ in how they count cores. */

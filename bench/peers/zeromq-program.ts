@@ -1,10 +1,15 @@
 // Two processes over a pair of zeromq sockets on ipc://, raw bytes or v8.serialize.
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { Pair } from "zeromq";
 import { type ByteLink, echoBytes, overBytes } from "./bytelink.js";
 import { endWith, partnerCommand } from "./partner.js";
-import { serve } from "./serve.js";
+import { answer, serve } from "./serve.js";
+
+const { Pair } = await import("zeromq").catch((error: NodeJS.ErrnoException) => {
+  const missing = error.code === "ERR_MODULE_NOT_FOUND";
+  answer(`failed zeromq ${missing ? "is not installed: npm install zeromq" : `cannot be loaded: ${error.message}`}`);
+  process.exit(0);
+});
 
 const [role, address] = process.argv.slice(2) as [string, string];
 const pair = new Pair();

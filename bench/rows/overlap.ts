@@ -63,6 +63,7 @@ function overlap(
     placement,
     figure: { kind: "overlap", bytes: size.bytes, side },
     thorough,
+    ...(side === "both" && placement.id !== "together" ? { cpus: 3 } : {}),
     columns: [
       { key: "oneWayNs", title: "R µs", format: microseconds },
       ...FACTORS.map((factor) => ({ key: `overhead${factor}`, title: `c = ${shown(factor)}`, format: significant })),

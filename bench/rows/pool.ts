@@ -1,5 +1,5 @@
 // What messages take from a pool of threads that compute: its throughput while another rank sends at a steady pace, over that without.
-import { integer, significant } from "../harness/format.js";
+import { integer, share, significant } from "../harness/format.js";
 import { allowedCpus } from "../harness/placement.js";
 import type { LineProcess } from "../harness/process.js";
 import type { Context, Result, Row } from "../harness/row.js";
@@ -33,9 +33,9 @@ export const pool: Row = {
   title: "A pool of threads that compute, while messages come and while none do",
   about: `tasks of 4 ms; to the pool's rank meanwhile ${FLOW.shortPerSecond} messages of 64 B (a stream's subscriber) and ${FLOW.longPerSecond} of 1 MiB a second (into shared memory); batches of 0.5 s without, with, with, without; ratio: throughput with over without, median of rounds; nothing pinned`,
   columns: [
-    { key: "ratio", title: "ratio", format: (value) => value.toFixed(3) },
-    { key: "ratioP10", title: "p10", format: (value) => value.toFixed(3) },
-    { key: "ratioP90", title: "p90", format: (value) => value.toFixed(3) },
+    { key: "ratio", title: "ratio", format: share },
+    { key: "ratioP10", title: "p10", format: share },
+    { key: "ratioP90", title: "p90", format: share },
     { key: "tasksPerSecond", title: "tasks/s with", format: integer },
     { key: "shortPerSecond", title: "64 B/s", format: integer },
     { key: "longPerSecond", title: "1 MiB/s", format: significant },
@@ -65,7 +65,7 @@ async function measure({ peer, name, threads }: PoolPeer, context: Context): Pro
     const batch = async (flow: "on" | "off"): Promise<PoolBatch> =>
       JSON.parse(await receiver.ask(`batch ${threads} ${flow}`));
     await batch("off");
-    const rounds: number[] = [];
+    const ratios: number[] = [];
     const busy: PoolBatch[] = [];
     for (let round = 1; round <= context.rounds; round++) {
       context.progress(`${threads} threads, round ${round} of ${context.rounds}`);
@@ -76,14 +76,14 @@ async function measure({ peer, name, threads }: PoolPeer, context: Context): Pro
         await batch("off"),
       ];
       busy.push(first, second);
-      rounds.push((first.tasksPerSecond + second.tasksPerSecond) / (before.tasksPerSecond + after.tasksPerSecond));
+      ratios.push((first.tasksPerSecond + second.tasksPerSecond) / (before.tasksPerSecond + after.tasksPerSecond));
     }
     const middle = (key: keyof PoolBatch) => median(busy.map((each) => each[key]));
     const [short, long] = [middle("shortPerSecond"), middle("longPerSecond")];
     if (short < ARRIVED * FLOW.shortPerSecond || long < ARRIVED * FLOW.longPerSecond) {
       throw new Error(`of the flow only ${integer(short)} short and ${significant(long)} long messages a second came`);
     }
-    const ratio = distribution(rounds);
+    const ratio = distribution(ratios);
     return {
       peer,
       name,
@@ -99,7 +99,7 @@ async function measure({ peer, name, threads }: PoolPeer, context: Context): Pro
         threads,
         rounds: context.rounds,
       },
-      rounds,
+      rounds: ratios.map((each) => 1 / each),
     };
   } finally {
     await ranks.stop();

@@ -1,7 +1,7 @@
 // What a rank costs as worlds grow: time to join beyond Node's own start, resident memory beyond bare Node, memory of an
 // idle pair, and the time of an all-to-all. Memory is read from outside, of as many processes at each stage.
 import { fileURLToPath } from "node:url";
-import { milliseconds, significant } from "../harness/format.js";
+import { kibibytes, mebibytes, milliseconds } from "../harness/format.js";
 import { type Memory, memoryOf } from "../harness/memory.js";
 import { LineProcess } from "../harness/process.js";
 import type { Context, Result, Row } from "../harness/row.js";
@@ -36,9 +36,9 @@ export const scale: Row = {
   columns: [
     { key: "joinNs", title: "join ms", format: milliseconds },
     { key: "startNs", title: "Node's start ms", format: milliseconds },
-    { key: "residentBytes", title: "MiB/rank", format: (bytes) => significant(bytes / 2 ** 20) },
-    { key: "pairBytes", title: "KiB/pair", format: (bytes) => significant(bytes / 1024) },
-    { key: "usedPairBytes", title: "after use", format: (bytes) => significant(bytes / 1024) },
+    { key: "residentBytes", title: "MiB/rank", format: mebibytes },
+    { key: "pairBytes", title: "KiB/pair", format: kibibytes },
+    { key: "usedPairBytes", title: "after use", format: kibibytes },
     { key: "allToAllNs", title: "all-to-all ms", format: milliseconds },
     { key: "allToAllP90Ns", title: "p90", format: milliseconds },
   ],

@@ -5,6 +5,7 @@ import { cac } from "cac";
 import { CarillonError } from "../errors.js";
 import { WordsError } from "../launcher/node-words.js";
 import { DOORBELLS } from "../settings.js";
+import { BENCH_OPTIONS, bench } from "./bench.js";
 import { info, version } from "./info.js";
 import { run } from "./run.js";
 import { parseDoorbell } from "./run-words.js";
@@ -12,7 +13,7 @@ import { selftest } from "./selftest.js";
 
 /** The command line cannot be meant. */
 const USAGE = 2;
-const COMMANDS = ["run", "info", "selftest"];
+const COMMANDS = ["run", "info", "selftest", "bench"];
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -57,13 +58,31 @@ async function dispatch(words: string[]): Promise<number> {
     .action(async ({ doorbell, json }: { doorbell?: unknown; json?: boolean }) => {
       code = await selftest(doorbell === undefined ? undefined : parseDoorbell(doorbell), json === true);
     });
+  const benchCommand = cli
+    .command("bench", "Hold Carillon against the other ways of doing it, on this machine, side by side")
+    .example("  $ carillon bench --quick")
+    .example("  $ carillon bench --only roundtrip-8B,rate --rounds 30")
+    .action(async (options: Record<string, unknown>) => {
+      code = await bench(options);
+    });
+  for (const [name, meaning] of BENCH_OPTIONS) benchCommand.option(name, meaning);
   cli.help().version(version());
-  cli.parse(["node", "carillon", ...words], { run: false });
+  cli.parse(["node", "carillon", ...withValues(words)], { run: false });
   if (cli.options.help || cli.options.version) return 0;
   if (cli.matchedCommand) await cli.runMatchedCommand();
   else if (words.length === 0) cli.outputHelp();
   else throw new WordsError(`there is no command ${words[0]}`);
   return code ?? 0;
+}
+
+/** `--json -`: to the parser a word that begins with a dash is the next option, never a value. */
+function withValues(words: readonly string[]): string[] {
+  return words.reduce<string[]>((all, word) => {
+    const before = all.at(-1);
+    if (word === "-" && before?.startsWith("--") && !before.includes("=")) all[all.length - 1] = `${before}=-`;
+    else all.push(word);
+    return all;
+  }, []);
 }
 
 /** Errors that speak of the command line or the machine, not of a mistake in this program. */

@@ -218,8 +218,8 @@ describe("each peer", () => {
 });
 
 it("a bench that is interrupted leaves nothing behind", async () => {
-  const main = fileURLToPath(new URL("../../dist/bench/main.js", import.meta.url));
-  const words = [main, "--only", "oneway-1MiB/free", "--rounds", "100000"];
+  const main = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
+  const words = [main, "bench", "--only", "oneway-1MiB/free", "--rounds", "100000"];
   const bench = spawn(process.execPath, words, { detached: true, stdio: ["ignore", "ignore", "inherit"] });
   const group = bench.pid as number;
   const ended = once(bench, "exit");
