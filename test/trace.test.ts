@@ -23,6 +23,7 @@ interface Event {
   readonly ph: string;
   readonly name: string;
   readonly cat: string;
+  /** In the file the rank and 1 more. */
   readonly pid: number;
   readonly tid: number;
   readonly ts: number;
@@ -67,7 +68,8 @@ function traceIn({ cwd, said }: { cwd: string; said: string }): Trace {
   expect(readdirSync(cwd), said).toEqual(["t.json"]);
   const trace: Trace = JSON.parse(readFileSync(join(cwd, "t.json"), "utf8"));
   checkFormat(trace.traceEvents);
-  return trace;
+  // From here on by rank: process 0 would be another one to Perfetto.
+  return { ...trace, traceEvents: trace.traceEvents.map((event) => ({ ...event, pid: event.pid - 1 })) };
 }
 
 const end = (event: Event) => event.ts + event.dur;
@@ -81,6 +83,7 @@ function checkFormat(events: readonly Event[]): void {
   const flows = new Map<string, Event[]>();
   for (const event of events) {
     const thread = `${event.pid}/${event.tid}`;
+    if (!(event.pid > 0)) expect.unreachable(`${event.name} is of process ${event.pid}`);
     if (event.ph === "M") {
       named.add(event.name === "process_name" ? `${event.pid}` : thread);
       continue;

@@ -42,7 +42,7 @@ await writeFile(out, await view.toSVG());
 view.finalize();
 
 function chart(events: readonly Event[], from: number, count: number): TopLevelSpec {
-  const steps = events.filter((each) => each.name === INTERIOR && each.pid === 0);
+  const steps = events.filter((each) => each.name === INTERIOR && each.pid === 1);
   const first = steps[from - 1];
   const last = steps[from + count - 1];
   if (!first || !last) throw new Error(`${file} has ${steps.length} steps: there are no ${count} from ${from} on`);
@@ -140,7 +140,7 @@ function lanesOf(events: readonly Event[]): Map<string, string> {
   const named = events.filter(({ ph, name }) => ph === "M" && name === "thread_name");
   const lanes = named
     .filter(({ args }) => args.name === "main" || args.name === "progress")
-    .map(({ pid, tid, args }) => ({ key: `${pid}/${tid}`, name: `rank ${pid}, ${args.name}` }));
+    .map(({ pid, tid, args }) => ({ key: `${pid}/${tid}`, name: `rank ${pid - 1}, ${args.name}` }));
   lanes.sort((a, b) => (a.name < b.name ? -1 : 1));
   return new Map(lanes.map(({ key, name }) => [key, name]));
 }

@@ -7,6 +7,9 @@ import { crossing, type Span } from "./spans.js";
 /** What JavaScript measured may be off by so much (ns): its clock is another one. */
 const TOLERANCE = 1000;
 
+/** A rank's number as a process: 0 is the kernel's idle process to Perfetto. */
+const pidOf = (rank: number) => rank + 1;
+
 export interface Part {
   readonly rank: number;
   readonly buffer: TraceBuffer;
@@ -131,10 +134,11 @@ class Reader {
 
   emitAll(origin: number, doorbells: ReadonlyMap<number, string>, emit: Emit): void {
     const b = this.#buffer;
-    const pid = this.#rank;
+    const rank = this.#rank;
+    const pid = pidOf(rank);
     const micros = (ns: number) => Math.round(ns - origin) / 1000;
-    emit({ ph: "M", name: "process_name", pid, tid: 0, args: { name: `rank ${pid}` } });
-    emit({ ph: "M", name: "process_sort_index", pid, tid: 0, args: { sort_index: pid } });
+    emit({ ph: "M", name: "process_name", pid, tid: 0, args: { name: `rank ${rank}` } });
+    emit({ ph: "M", name: "process_sort_index", pid, tid: 0, args: { sort_index: rank } });
     this.#emitThreads(emit);
     const loose = this.#crossing();
     /** What has begun and not ended: receives by their number, sends by peer and number. */
@@ -178,17 +182,17 @@ class Reader {
       switch (b.kind(at)) {
         case Kind.send: {
           const number = this.#sent(at);
-          const passage = this.#passages.at(pid, peer, number);
+          const passage = this.#passages.at(rank, peer, number);
           span(`send to ${peer}`, "message", message());
-          if (passage.match >= 0) flow("s", pid, peer, number);
+          if (passage.match >= 0) flow("s", rank, peer, number);
           if (HOW[b.how(at)] === "rendezvous" || HOW[b.how(at)] === "leased")
-            begin(`send ${pid}>${peer}:${number}`, `send to ${peer}`, message());
+            begin(`send ${rank}>${peer}:${number}`, `send to ${peer}`, message());
           break;
         }
         case Kind.receive: {
           const source = peer < 0 ? "any" : peer;
           const tag = b.tag(at) < 0 ? "any" : b.tag(at);
-          begin(`recv ${pid}:${this.#unique(at, b.key(at))}`, `${TAKES[b.detail(at)] ?? "recv"} from ${source}`, {
+          begin(`recv ${rank}:${this.#unique(at, b.key(at))}`, `${TAKES[b.detail(at)] ?? "recv"} from ${source}`, {
             peer: source,
             tag,
           });
@@ -199,15 +203,15 @@ class Reader {
           break;
         case Kind.match: {
           const number = this.#matched(at);
-          const passage = number > 0 ? this.#passages.at(peer, pid, number) : undefined;
+          const passage = number > 0 ? this.#passages.at(peer, rank, number) : undefined;
           const protocol = HOW[passage?.how || b.how(at)];
           span(`match from ${peer}`, "message", { ...message(), protocol });
-          if (passage?.sent && passage.match === at) flow(passage.last < 0 ? "f" : "t", peer, pid, number);
+          if (passage?.sent && passage.match === at) flow(passage.last < 0 ? "f" : "t", peer, rank, number);
           break;
         }
         case Kind.complete: {
           const sends = (b.detail(at) & 1) !== 0;
-          const id = sends ? `send ${pid}>${peer}:${b.number(at)}` : `recv ${pid}:${this.#unique(at, b.key(at))}`;
+          const id = sends ? `send ${rank}>${peer}:${b.number(at)}` : `recv ${rank}:${this.#unique(at, b.key(at))}`;
           end(id, b.detail(at) >> 1 === 0 ? message() : { status: b.detail(at) >> 1 });
           break;
         }
@@ -245,8 +249,8 @@ class Reader {
           const passage = this.#received(at);
           if (!passage?.sent || passage.match < 0) break;
           const number = this.#number(at);
-          if (at === passage.last) flow("f", peer, pid, number);
-          else if (at === passage.first) flow("t", peer, pid, number);
+          if (at === passage.last) flow("f", peer, rank, number);
+          else if (at === passage.first) flow("t", peer, rank, number);
           break;
         }
         case Kind.push:
@@ -258,7 +262,7 @@ class Reader {
           const cat = b.kind(at) === Kind.task ? "pool" : "user";
           if (!loose.has(entry)) span(name, cat, {});
           else {
-            const id = `span ${pid}:${at}`;
+            const id = `span ${rank}:${at}`;
             emit({ ph: "b", name, cat, ...base, id, args: {} });
             const ends = micros(entry.end);
             const place = later.findIndex((each) => each.ts > ends);
@@ -284,8 +288,8 @@ class Reader {
       if (tid === 0 && !this.#entries.some(({ at }) => this.#tid(at) === 0)) continue;
       const shown = name || (tid === 0 ? "other threads" : `thread ${tid}`);
       const order = name === "main" ? 0 : name === "progress" ? 2 : 1;
-      emit({ ph: "M", name: "thread_name", pid: this.#rank, tid, args: { name: shown } });
-      emit({ ph: "M", name: "thread_sort_index", pid: this.#rank, tid, args: { sort_index: order } });
+      emit({ ph: "M", name: "thread_name", pid: pidOf(this.#rank), tid, args: { name: shown } });
+      emit({ ph: "M", name: "thread_sort_index", pid: pidOf(this.#rank), tid, args: { sort_index: order } });
     }
   }
 
