@@ -1,22 +1,38 @@
 // Matching with much posted, or much waiting: a world of one sends to itself, so that nothing but the engine and the API is
 // measured. One pass is one send and the receive that takes it. The first word of the command line is the depth: how many other
-// receives are posted, or how many other messages wait; each has a tag of its own.
-import { type Message, type Request, World } from "carillon";
+// receives are posted, or how many other messages wait; each has a tag of its own. The second, `map`: the same without Carillon.
+import { World } from "carillon";
 import type { MatchPattern } from "../harness/peer.js";
 import { checkStep } from "./payload.js";
+import { PromiseMap } from "./promise-map.js";
 import { serve } from "./serve.js";
 
 /** A stride through the tags that meets all of them in no particular order: a prime larger than any depth. */
 const STRIDE = 1_000_003;
 
 const depth = Number(process.argv[2]);
-const world = await World.join();
 const body = new Uint8Array(8);
-const posted: Request<Message>[] = [];
+const { post, send } = process.argv[3] === "map" ? inMap() : await toOneself();
+const posted: ReturnType<typeof post>[] = [];
 let waiting = 0;
 
-const post = (tag: number): Request<Message> => world.recv({ source: world.rank, tag });
-const send = (tag: number): Request<void> => world.send(body, { dest: world.rank, tag });
+interface Matching {
+  readonly post: (tag: number) => Promise<{ readonly tag: number }>;
+  readonly send: (tag: number) => Promise<void>;
+}
+
+async function toOneself(): Promise<Matching> {
+  const world = await World.join();
+  return {
+    post: (tag) => world.recv({ source: world.rank, tag }),
+    send: (tag) => world.send(body, { dest: world.rank, tag }),
+  };
+}
+
+function inMap(): Matching {
+  const map = new PromiseMap();
+  return { post: (tag) => map.recv(tag), send: (tag) => map.send(body, tag) };
+}
 
 /** `depth` receives, tags 0 to depth - 1, that wait. */
 function postAll(): void {

@@ -21,6 +21,8 @@ const PATTERNS: Record<MatchPattern, string> = {
 };
 
 export const depthPeer = (depth: number): string => `depth-${depth}`;
+/** The same in a Map of Promises: how much of it is V8's. */
+export const mapPeer = (depth: number): string => `map-${depth}`;
 
 export const matchDepth: readonly Row[] = (Object.keys(PATTERNS) as MatchPattern[]).map((pattern) => ({
   id: `match-depth/${pattern}`,
@@ -37,7 +39,7 @@ export const matchDepth: readonly Row[] = (Object.keys(PATTERNS) as MatchPattern
   reference: { peer: depthPeer(DEPTHS[0]), title: `${DEPTHS[0]}` },
   async run(context) {
     const question = {
-      peers: DEPTHS.map(atDepth),
+      peers: [...DEPTHS.map((depth) => atDepth(depth)), ...DEPTHS.map((depth) => atDepth(depth, "map"))],
       workload: pattern,
       placement: { id: "free", description: "not pinned" },
       individually: false,
@@ -48,13 +50,13 @@ export const matchDepth: readonly Row[] = (Object.keys(PATTERNS) as MatchPattern
   },
 }));
 
-function atDepth(depth: number): Peer {
+function atDepth(depth: number, map?: "map"): Peer {
   return {
-    id: depthPeer(depth),
-    name: `${integer(depth)} others`,
+    id: map ? mapPeer(depth) : depthPeer(depth),
+    name: `${map ? "a Map of Promises, " : ""}${integer(depth)} others`,
     start() {
       const program = fileURLToPath(new URL("../peers/match-program.js", import.meta.url));
-      return openSession([new LineProcess([process.execPath, program, String(depth)])]);
+      return openSession([new LineProcess([process.execPath, program, String(depth), ...(map ? [map] : [])])]);
     },
   };
 }

@@ -1,7 +1,7 @@
 // What must be shown as things get many: receives, messages, ranks.
 import { integer, milliseconds, ratio, significant } from "../harness/format.js";
 import type { Answers, Target } from "../harness/verdict.js";
-import { depthPeer } from "../rows/match-depth.js";
+import { depthPeer, mapPeer } from "../rows/match-depth.js";
 import { sizePeer } from "../rows/scale.js";
 import { MEDIAN } from "./judges.js";
 
@@ -26,11 +26,14 @@ export const scale: readonly Target[] = [
     id: "match-depth",
     target: `A match beside ${integer(MANY)} others: ≤ ${FLAT}× beside ${FEW}`,
     judge(answers) {
-      const slower = answers.asked("match-depth/").map((row) => ({
-        pattern: row.split("/")[1],
-        times: answers.value(row, depthPeer(MANY), MEDIAN) / answers.value(row, depthPeer(FEW), MEDIAN),
-      }));
-      const measured = slower.map(({ pattern, times }) => `${pattern} ${ratio(times)}`).join(", ");
+      const slower = answers.asked("match-depth/").map((row) => {
+        const times = (peer: (depth: number) => string) =>
+          answers.value(row, peer(MANY), MEDIAN) / answers.value(row, peer(FEW), MEDIAN);
+        return { pattern: row.split("/")[1], times: times(depthPeer), map: times(mapPeer) };
+      });
+      const measured = slower
+        .map(({ pattern, times, map }) => `${pattern} ${ratio(times)} (a Map of Promises ${ratio(map)})`)
+        .join(", ");
       return { measured, met: slower.every(({ times }) => times <= FLAT) };
     },
   },
