@@ -3,6 +3,7 @@
 import { setTimeout as later } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { type Ranks, ranks } from "./support/ranks.js";
+import { thorough } from "./support/thorough.js";
 
 const PROGRAM = "faults.mjs";
 const VICTIMS = 10;
@@ -28,9 +29,9 @@ describe("kill -9 in mid-transfer ends what needed the dead rank with PEER_LOST,
   timeout: PATIENCE,
 }, () => {
   for (let i = 1; i <= JOBS; ++i) {
-    test(`of ranks that send by every protocol (${i})`, () => killAll("sends"));
-    test(`of ranks that receive by every protocol (${i})`, () => killAll("receives"));
-    test(`of ranks that do both (${i})`, () => killAll("both"));
+    thorough(`of ranks that send by every protocol (${i})`, () => killAll("sends"));
+    thorough(`of ranks that receive by every protocol (${i})`, () => killAll("receives"));
+    thorough(`of ranks that do both (${i})`, () => killAll("both"));
   }
 });
 

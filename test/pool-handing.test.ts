@@ -1,6 +1,7 @@
 // Leases and messages as inputs and results of a pool's tasks: handed over whole, or not at all, and nothing is left.
 import { describe, test } from "vitest";
 import { ranks, shares } from "./support/ranks.js";
+import { thorough } from "./support/thorough.js";
 
 const PROGRAM = "pool-handing.mjs";
 const GC = { execArgv: ["--expose-gc"] };
@@ -16,7 +17,7 @@ describe("a lease in a task", () => {
 test("a message in a task is decoded there", () => shares(2, PROGRAM, ["messages"]));
 
 describe("nothing is left", () => {
-  test("of tasks that no thread took", () => ranks(1, PROGRAM, ["never taken"], GC).endedWell());
+  thorough("of tasks that no thread took", () => ranks(1, PROGRAM, ["never taken"], GC).endedWell());
   test("of threads that end", () => ranks(1, PROGRAM, ["ends of threads"], GC).endedWell());
-  test("of pools whose thread ends", () => ranks(1, PROGRAM, ["ends of pools"], GC).endedWell());
+  thorough("of pools whose thread ends", () => ranks(1, PROGRAM, ["ends of pools"], GC).endedWell());
 });

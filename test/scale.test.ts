@@ -1,6 +1,7 @@
 // Many ranks on one machine: all of them talk to each other correctly, and a world costs little memory.
 import { expect, test } from "vitest";
 import { ranks } from "./support/ranks.js";
+import { thorough } from "./support/thorough.js";
 
 const PROGRAM = "scale.mjs";
 /** Many processes on a machine that may be busy: only ends what hangs. */
@@ -8,7 +9,7 @@ const PATIENCE = 300_000;
 const MIB = 1 << 20;
 const KIB = 1 << 10;
 
-test("64 ranks send each other messages of every size, in order", { timeout: PATIENCE }, async () => {
+thorough("64 ranks send each other messages of every size, in order", { timeout: PATIENCE }, async () => {
   const job = ranks(64, PROGRAM, ["allToAll"], { patience: PATIENCE });
   await job.endedWell();
   const joined = job.all.map((each) => each.said.find((said) => "joined" in said)?.joined as number);
@@ -38,7 +39,7 @@ test("a rank costs less than 8 MiB beyond Node, its import included", { timeout:
   expect(Math.max(...costs)).toBeLessThan(8 * MIB);
 });
 
-test("a world costs less than 8 MiB, an idle pair less than 96 KiB", { timeout: PATIENCE }, async () => {
+thorough("a world costs less than 8 MiB, an idle pair less than 96 KiB", { timeout: PATIENCE }, async () => {
   const small = await costs(2);
   const large = await costs(18);
   // Both processes of a pair pay for it.

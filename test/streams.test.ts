@@ -2,6 +2,7 @@
 // observables. What operators see, in virtual time, is in streams-marbles.test.ts.
 import { describe, expect, test } from "vitest";
 import { alone, plays, ranks, shares } from "./support/ranks.js";
+import { thorough } from "./support/thorough.js";
 
 const PROGRAM = "streams.mjs";
 const WAYS = ["iterator", "readable", "subscribe"];
@@ -65,8 +66,9 @@ describe("ends after all that was sent", () => {
   test("the world is closed", () => plays(2, PROGRAM, "closes"));
 });
 
-test("what a thread is just receiving when it closes the world is nobody's loss", () =>
-  shares(2, PROGRAM, ["copying"]));
+thorough("what a thread is just receiving when it closes the world is nobody's loss", () =>
+  shares(2, PROGRAM, ["copying"]),
+);
 
 test("bad arguments are refused", () => shares(1, PROGRAM, ["bad"]));
 

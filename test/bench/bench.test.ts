@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import { carillon } from "../cli/fixtures/carillon.js";
+import { thorough } from "../support/thorough.js";
 
 const KEPT = fileURLToPath(new URL("../report/run.json", import.meta.url));
 const work = mkdtempSync(join(tmpdir(), "carillon-bench-test-"));
@@ -61,7 +62,7 @@ test("--list names the rows that are asked for, whose every column can be writte
   expect(stdout).toMatch(/^roundtrip-8B\/apart\nroundtrip-8B\/together\n(.*\n)*idle\n/);
 });
 
-test("a run: what it prints, and the same as JSON with all that tables and pictures need", async () => {
+thorough("a run: what it prints, and the same as JSON with all that tables and pictures need", async () => {
   const file = join(work, "run.json");
   const { code, stdout, stderr } = await bench(
     "--quick",
@@ -145,15 +146,18 @@ test("--compare says what else has changed first, then what differs beyond its s
   expect(idle.before).toEqual({ change: "untested", value: expect.any(Number), ratio: expect.closeTo(1.5, 3) });
 });
 
-test("with --strict, significantly slower by more than 10 % is exit code 1, slightly slower or faster is not", async () => {
-  const kept = read(KEPT);
-  const now = written("now.json", { ...kept, verdicts: kept.verdicts.slice(0, 1) });
-  const codes = await Promise.all(
-    [1.5, 1.08, 0.5].map(async (times) => {
-      const { code } = await bench("--from", now, "--compare", older(`old-${times}.json`, times), "--strict");
-      return code;
-    }),
-  );
-  expect(codes).toEqual([1, 0, 0]);
-  expect((await bench("--from", KEPT, "--strict")).code).toBe(1); // a target is missed
-});
+thorough(
+  "with --strict, significantly slower by more than 10 % is exit code 1, slightly slower or faster is not",
+  async () => {
+    const kept = read(KEPT);
+    const now = written("now.json", { ...kept, verdicts: kept.verdicts.slice(0, 1) });
+    const codes = await Promise.all(
+      [1.5, 1.08, 0.5].map(async (times) => {
+        const { code } = await bench("--from", now, "--compare", older(`old-${times}.json`, times), "--strict");
+        return code;
+      }),
+    );
+    expect(codes).toEqual([1, 0, 0]);
+    expect((await bench("--from", KEPT, "--strict")).code).toBe(1); // a target is missed
+  },
+);

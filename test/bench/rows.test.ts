@@ -12,6 +12,7 @@ import type { Question } from "../../bench/harness/interleave.js";
 import type { Peer, Session, Workload } from "../../bench/harness/peer.js";
 import type { Placement } from "../../bench/harness/placement.js";
 import type { Context } from "../../bench/harness/row.js";
+import { thorough } from "../support/thorough.js";
 
 const { rows } = (await built("rows/index.js")) as typeof import("../../bench/rows/index.js");
 const { peers } = (await built("peers/index.js")) as typeof import("../../bench/peers/index.js");
@@ -186,7 +187,7 @@ describe("each peer", () => {
 
   for (const [key, workloads] of Object.entries(carried)) {
     if (workloads.length === 0) continue;
-    it(`carries what it is asked to, and ends: ${key}`, async (test) => {
+    thorough(`carries what it is asked to, and ends: ${key}`, async (test) => {
       const session = await start(all[key] as Peer);
       if (session === undefined) return test.skip();
       for (const workload of workloads) {
@@ -204,7 +205,7 @@ describe("each peer", () => {
   }
 
   for (const key of ["ipcJson", "zeromq", "atomicsRing", "adaptive"]) {
-    it(`takes its partner along when it is killed: ${key}`, async (test) => {
+    thorough(`takes its partner along when it is killed: ${key}`, async (test) => {
       const session = await start(all[key] as Peer);
       if (session === undefined) return test.skip();
       process.kill(session.pids[0] as number, "SIGKILL");
@@ -217,7 +218,7 @@ describe("each peer", () => {
   }
 });
 
-it("a bench that is interrupted leaves nothing behind", async () => {
+thorough("a bench that is interrupted leaves nothing behind", async () => {
   const main = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
   const words = [main, "bench", "--only", "oneway-1MiB/free", "--rounds", "100000"];
   const bench = spawn(process.execPath, words, { detached: true, stdio: ["ignore", "ignore", "inherit"] });

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { PassThrough, Readable, Writable } from "node:stream";
 import { expect, test, vi } from "vitest";
 import { LineMerger } from "../../src/launcher/lines.js";
+import { thorough } from "../support/thorough.js";
 import { carillon, fixture, run, sortedLines } from "./fixtures/carillon.js";
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -42,7 +43,7 @@ test("an unended last line is ended only before another line", async () => {
   expect(["rank 0\nrank 1", "rank 1\nrank 0"]).toContain(stdout);
 });
 
-test("a reader that is behind holds the ranks back, not the launcher's memory", async () => {
+thorough("a reader that is behind holds the ranks back, not the launcher's memory", async () => {
   const job = carillon(["run", "-n", "2", fixture("flood.mjs")]);
   const stdout = job.child.stdout as Readable;
   stdout.pause();
