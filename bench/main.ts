@@ -24,13 +24,16 @@ const ROUNDS = 15;
 const ROUNDS_QUICK = 5;
 const BATCH_NS = 40e6;
 const BATCH_QUICK_NS = 20e6;
+/** The exit code of who was interrupted, by a shell's custom. */
+const INTERRUPTED = 130;
 
 /** @returns the exit code */
 export async function bench(options: BenchOptions): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "carillon-bench-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   // exit handlers end the processes under measurement, too
-  process.once("SIGINT", () => process.exit(130)).once("SIGTERM", () => process.exit(143));
+  process.once("SIGTERM", () => process.exit(143));
+  const interruption = new Interruption();
 
   const chosen = choose(rows(folder), options);
   if (options.list) {
@@ -71,7 +74,7 @@ export async function bench(options: BenchOptions): Promise<number> {
     head(report);
     for (const row of report.rows) show(row);
   } else {
-    report = await measure(chosen, options, folder, head, (row) => {
+    report = await measure(chosen, options, folder, interruption, head, (row) => {
       const compared = compare(row);
       show(compared);
       return compared;
@@ -83,6 +86,7 @@ export async function bench(options: BenchOptions): Promise<number> {
   if (verdicts.length > 0) say(["Targets", ...verdictLines(verdicts)]);
   say([...conditionsOf(report), ...comparisonLines(report).slice(comparisonHead(report).length)]);
   await outputs.write(report);
+  if (report.interrupted) process.exit(INTERRUPTED); // what was being measured would go on
   const failed = verdicts.some(({ met }) => met !== true) || regressions(report.rows).length > 0;
   return options.strict && failed ? 1 : 0;
 }
@@ -102,6 +106,7 @@ async function measure(
   chosen: readonly Row[],
   { quick, rounds = quick ? ROUNDS_QUICK : ROUNDS }: BenchOptions,
   folder: string,
+  interruption: Interruption,
   begin: (report: Report) => void,
   print: (row: ReportRow) => ReportRow,
 ): Promise<Report> {
@@ -135,15 +140,45 @@ async function measure(
     const conditions = watchConditions();
     const rowStarted = performance.now();
     const batchNs = quick ? BATCH_QUICK_NS : BATCH_NS;
-    const results = await row.run({ quick, rounds, batchNs, folder, progress: progress.detail });
+    const results = await interruption.unless(row.run({ quick, rounds, batchNs, folder, progress: progress.detail }));
+    if (results === undefined) {
+      leftOut.push(...ordered.slice(i).map(({ id }) => id));
+      break;
+    }
     budget.measured(row, (performance.now() - rowStarted) / 1e3);
     progress.clear();
     const found = conditions();
     answers.push({ row, results });
     measured.push(print(reportRow({ row, results }, found, notesOn(row, empty.machine, found))));
   }
+  progress.clear();
   const durationSeconds = (Date.now() - started) / 1e3;
-  return { ...empty, durationSeconds, leftOut, rows: measured, verdicts: judge(targets, answers) };
+  const interrupted = interruption.happened ? { interrupted: true } : {};
+  return { ...empty, durationSeconds, leftOut, ...interrupted, rows: measured, verdicts: judge(targets, answers) };
+}
+
+/** SIGINT ends the process; while rows are measured it ends that, so that what is known is shown and written. The next one ends the process. */
+class Interruption {
+  happened = false;
+  #interrupt: (() => void) | undefined;
+
+  constructor() {
+    process.on("SIGINT", () => {
+      if (this.#interrupt === undefined || this.happened) process.exit(INTERRUPTED);
+      this.happened = true;
+      this.#interrupt();
+    });
+  }
+
+  /** Its value, or undefined: interrupted. */
+  async unless<T>(measuring: Promise<T>): Promise<T | undefined> {
+    const interrupted = new Promise<undefined>((resolve) => {
+      this.#interrupt = () => resolve(undefined);
+    });
+    const value = await Promise.race([measuring, interrupted]);
+    this.#interrupt = undefined;
+    return this.happened ? undefined : value;
+  }
 }
 
 function refuse(reason: string): number {

@@ -21,8 +21,9 @@ export interface Report {
   readonly quick: boolean;
   readonly rounds: number;
   readonly machine: Machine;
-  /** Ids of rows that a quick run had no time for. */
+  /** Ids of rows that a quick run had no time for, or that came after it was interrupted. */
   readonly leftOut: readonly string[];
+  readonly interrupted?: boolean;
   /** Set by --compare. */
   readonly comparedWith?: ComparedWith;
   readonly rows: readonly ReportRow[];

@@ -13,10 +13,11 @@ export function introduction(report: Pick<Report, "carillon" | "rounds" | "quick
   return `carillon ${carillon} bench, ${when} UTC: ${rounds} round${rounds === 1 ? "" : "s"}${quick ? ", quick" : ""}, peers in turn`;
 }
 
-export function conditionsOf({ leftOut, rows }: Report): string[] {
+export function conditionsOf({ leftOut, interrupted, rows }: Report): string[] {
+  const why = interrupted ? "Interrupted before" : "Left out, for a quick run ends within a minute";
   const disturbed = rows.filter(({ notes }) => notes.length > 0).length;
   return [
-    ...(leftOut.length > 0 ? [`Left out, for a quick run ends within a minute: ${leftOut.join(", ")}`] : []),
+    ...(leftOut.length > 0 ? [`${why}: ${leftOut.join(", ")}`] : []),
     ...(disturbed > 0
       ? [`${disturbed} of ${rows.length} tables have a note on what their figures suffered from.`]
       : []),

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
@@ -218,10 +219,11 @@ describe("each peer", () => {
   }
 });
 
-thorough("a bench that is interrupted leaves nothing behind", async () => {
+thorough("a bench that is interrupted shows and writes what it has, and leaves nothing behind", async () => {
   const main = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
-  const words = [main, "bench", "--only", "oneway-1MiB/free", "--rounds", "100000"];
-  const bench = spawn(process.execPath, words, { detached: true, stdio: ["ignore", "ignore", "inherit"] });
+  const words = [main, "bench", "--only", "oneway-1MiB/free", "--rounds", "100000", "--json", "-"];
+  const bench = spawn(process.execPath, words, { detached: true, stdio: ["ignore", "pipe", "ignore"] });
+  const json = text(bench.stdout);
   const group = bench.pid as number;
   const ended = once(bench, "exit");
   // Itself, two ranks twice, the socket's two: all that every machine has.
@@ -229,6 +231,7 @@ thorough("a bench that is interrupted leaves nothing behind", async () => {
   process.kill(group, "SIGINT");
   const [code] = await ended;
   expect(code).toBe(130);
+  expect(JSON.parse(await json)).toMatchObject({ interrupted: true, leftOut: ["oneway-1MiB/free"], rows: [] });
   await gone(inGroup(group));
 });
 
