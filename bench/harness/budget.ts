@@ -24,7 +24,7 @@ const SECONDS: readonly (readonly [string, number])[] = [
   ["oneway", 6],
   ["rate", 12],
   ["bandwidth", 12],
-  ["overlap", 60],
+  ["overlap", 14],
   ["reaction", 6],
   ["doorbell-reaction", 7],
   ["idle", 7],

@@ -16,7 +16,7 @@ export interface Conditions {
 }
 
 /** Less is what the clock ticks of two sources differ by, and what an idle system does. */
-const OTHERS = 0.1;
+const OTHERS = 0.4;
 const STOLEN = 0.02;
 
 /** From now on, until it is asked. All processes that were started meanwhile must have ended by then: they count as one's own. */
