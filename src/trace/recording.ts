@@ -5,14 +5,17 @@ import { isMainThread, threadId } from "node:worker_threads";
 import { native } from "../native.js";
 import { Kind } from "./buffer.js";
 
-/** Numbers of names that this thread has in the buffer. */
+/** Numbers of names that this thread has in the buffer, which holds so many of so many bytes (native/trace/trace.h). */
 const names = new Map<string, number>();
+const MOST_NAMES = 512;
+const MOST_BYTES = 60;
 
 function numberOf(name: string): number {
   let number = names.get(name);
   if (number === undefined) {
-    let short = name;
-    while (Buffer.byteLength(short) > 60) short = short.slice(0, -1);
+    if (names.size >= MOST_NAMES) return 0; // that of the names that found no place
+    let short = name.slice(0, MOST_BYTES);
+    while (Buffer.byteLength(short) > MOST_BYTES) short = short.slice(0, -1);
     number = native().traceName(short);
     names.set(name, number);
   }

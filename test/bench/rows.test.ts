@@ -131,19 +131,22 @@ describe("peers in turn", () => {
 
 it("two threads are seen on the CPUs that they are on", async (test) => {
   const [apart] = placements() as [Placement];
-  if (apart.unavailable !== undefined || !apart.cpus) return test.skip();
+  if (apart.unavailable !== undefined || !apart.cpus) return test.skip(); // one CPU, or no taskset: there is no apart
   const sleepers = [0, 1, 1].map((i) => spawn("taskset", ["-c", String(apart.cpus?.[i]), "sleep", "60"]));
-  // They are pinned when taskset has become what it was asked to run.
-  for (const { pid } of sleepers) while (readFileSync(`/proc/${pid}/comm`, "utf8").trim() !== "sleep") await pause(5);
-  const [one, other, same] = sleepers.map(({ pid }) => pid as number) as [number, number, number];
-  const [apartSeen, togetherSeen] = [new Packing([one, other]), new Packing([other, same])];
-  apartSeen.begin();
-  togetherSeen.begin();
-  while (togetherSeen.note() === undefined) await pause(10);
-  for (const seen of [apartSeen, togetherSeen]) seen.end();
-  expect(togetherSeen.note()).toMatch(/^both on one CPU in 100 %/);
-  expect(apartSeen.note()).toBeUndefined();
-  for (const sleeper of sleepers) sleeper.kill();
+  try {
+    // They are pinned when taskset has become what it was asked to run.
+    for (const { pid } of sleepers) while (readFileSync(`/proc/${pid}/comm`, "utf8").trim() !== "sleep") await pause(5);
+    const [one, other, same] = sleepers.map(({ pid }) => pid as number) as [number, number, number];
+    const [apartSeen, togetherSeen] = [new Packing([one, other]), new Packing([other, same])];
+    apartSeen.begin();
+    togetherSeen.begin();
+    while (togetherSeen.note() === undefined) await pause(10);
+    for (const seen of [apartSeen, togetherSeen]) seen.end();
+    expect(togetherSeen.note()).toMatch(/^both on one CPU in 100 %/);
+    expect(apartSeen.note()).toBeUndefined();
+  } finally {
+    for (const sleeper of sleepers) sleeper.kill();
+  }
 });
 
 describe("each peer", () => {
@@ -190,7 +193,7 @@ describe("each peer", () => {
     if (workloads.length === 0) continue;
     thorough(`carries what it is asked to, and ends: ${key}`, async (test) => {
       const session = await start(all[key] as Peer);
-      if (session === undefined) return test.skip();
+      if (session === undefined) return test.skip(); // it says what it lacks: zeromq, a compiler, an MPI
       for (const workload of workloads) {
         const each = /^(rate|bulk|stream)/.test(workload) ? "rate" : "each";
         // More than a window of short messages, once, where their senders must not run away.
@@ -208,7 +211,7 @@ describe("each peer", () => {
   for (const key of ["ipcJson", "zeromq", "atomicsRing", "adaptive"]) {
     thorough(`takes its partner along when it is killed: ${key}`, async (test) => {
       const session = await start(all[key] as Peer);
-      if (session === undefined) return test.skip();
+      if (session === undefined) return test.skip(); // as above
       process.kill(session.pids[0] as number, "SIGKILL");
       await expect(session.measure({ workload: "bytes:8", mode: "rate", count: 5 })).rejects.toThrow(
         /ended by SIGKILL/,
