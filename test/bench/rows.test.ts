@@ -222,7 +222,7 @@ describe("each peer", () => {
   }
 });
 
-thorough("a bench that is interrupted shows and writes what it has, and leaves nothing behind", async () => {
+thorough("a bench that is interrupted writes its JSON, with what is missing named, and leaves nothing behind", async () => {
   const main = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
   const words = [main, "bench", "--only", "oneway-1MiB/free", "--rounds", "100000", "--json", "-"];
   const bench = spawn(process.execPath, words, { detached: true, stdio: ["ignore", "pipe", "ignore"] });
