@@ -5,7 +5,7 @@ import { microseconds, significant } from "../harness/format.js";
 import type { OverlapSide, Peer } from "../harness/peer.js";
 import { type Placement, placements, threadsApart } from "../harness/placement.js";
 import type { Context, Result, Row } from "../harness/row.js";
-import { distribution } from "../harness/stats.js";
+import { distribution, median } from "../harness/stats.js";
 import { PeerTurn, takeTurns } from "../harness/turns.js";
 import { type Size, sizes } from "./sizes.js";
 
@@ -90,9 +90,10 @@ function shown(factor: number): string {
 
 /** One peer's way through a row. */
 class Overlapping extends PeerTurn {
-  /** Nanoseconds of each round. */
-  readonly #oneWay: number[] = [];
-  readonly #overheads = FACTORS.map((): number[] => []);
+  /** Medians of each round, nanoseconds: a round trip of 8 bytes, the exchange alone, and beside each computation. */
+  readonly #roundTrips: number[] = [];
+  readonly #alone: number[] = [];
+  readonly #beside = FACTORS.map((): { computation: number; total: number }[] => []);
   #wantedNs: readonly number[] = [];
   #passes: readonly number[] = [];
 
@@ -107,55 +108,64 @@ class Overlapping extends PeerTurn {
 
   /** Learns how long this peer takes alone: c is a share of that. */
   override async warmUp(context: Context): Promise<void> {
-    await this.median("bytes:8", ECHO_PASSES);
-    await this.median(`${this.side}:${this.bytes}:0`, WARM_UP_PASSES);
+    await this.#roundTrip();
+    await this.#exchange(0, WARM_UP_PASSES);
     await this.median(`compute:0:${WARM_UP_COMPUTE_NS}`, WARM_UP_PASSES);
-    const alone = await this.#alone();
-    this.#wantedNs = FACTORS.map((factor) => Math.max(1, Math.round(alone.oneWay * factor)));
+    const acknowledgement = (await this.#roundTrip()) / 2;
+    const oneWay = Math.max(1, (await this.#exchange(0, WARM_UP_PASSES)) - acknowledgement);
+    this.#wantedNs = FACTORS.map((factor) => Math.max(1, Math.round(oneWay * factor)));
     this.#passes = FACTORS.map((factor) => {
-      const fitting = Math.round(context.batchNs / (alone.oneWay * (1 + factor)));
+      const fitting = Math.round(context.batchNs / (oneWay * (1 + factor)));
       return Math.min(Math.max(fitting, MIN_PASSES), MAX_PASSES);
     });
     for (const i of FACTORS.keys()) await this.#pair(i);
   }
 
   override async measure(): Promise<void> {
-    const { oneWay, acknowledgement } = await this.#alone();
-    this.#oneWay.push(oneWay);
-    for (const [i, factor] of FACTORS.entries()) {
-      const { total, computation } = await this.#pair(i);
-      const l = total - acknowledgement;
-      const ratio = factor < 1 ? (l - oneWay) / computation : (l - computation) / oneWay;
-      this.#overheads[i]?.push(ratio);
-    }
+    this.#roundTrips.push(await this.#roundTrip());
+    this.#alone.push(await this.#exchange(0, this.#passes[0] ?? WARM_UP_PASSES));
+    for (const [i, beside] of this.#beside.entries()) beside.push(await this.#pair(i));
   }
 
+  /**
+   * The acknowledgement and R are those of all rounds, not of each: where a message takes little more than its acknowledgement, their difference
+   * in one round may be next to nothing, and what is divided by it anything.
+   */
   override answer(context: Context): Pick<Result, "values" | "rounds"> {
-    const { median: oneWayNs, p10: oneWayP10Ns, p90: oneWayP90Ns } = distribution(this.#oneWay);
-    const overheads = this.#overheads.map(distribution);
+    const acknowledgement = median(this.#roundTrips) / 2;
+    const rounds = this.#alone.map((total) => Math.max(1, total - acknowledgement));
+    const { median: oneWayNs, p10: oneWayP10Ns, p90: oneWayP90Ns } = distribution(rounds);
     const values: Record<string, number> = { oneWayNs, oneWayP10Ns, oneWayP90Ns, rounds: context.rounds };
-    for (const [i, factor] of FACTORS.entries()) {
-      values[`overhead${factor}`] = overheads[i]?.median ?? Number.NaN;
-      values[`overhead${factor}P10`] = overheads[i]?.p10 ?? Number.NaN;
-      values[`overhead${factor}P90`] = overheads[i]?.p90 ?? Number.NaN;
-    }
+    const overheads = FACTORS.map((factor, i) => {
+      const ratios = (this.#beside[i] ?? []).map(({ total, computation }) => {
+        const l = total - acknowledgement;
+        return factor < 1 ? (l - oneWayNs) / computation : (l - computation) / oneWayNs;
+      });
+      const { median, p10, p90 } = distribution(ratios);
+      Object.assign(values, {
+        [`overhead${factor}`]: median,
+        [`overhead${factor}P10`]: p10,
+        [`overhead${factor}P90`]: p90,
+      });
+      return { median, p90 };
+    });
     values.worst = Math.max(...overheads.map(({ median }) => median));
     values.worstP90 = Math.max(...overheads.map(({ p90 }) => p90));
     values.passes = context.rounds * this.#passes.reduce((sum, passes) => sum + passes, 0);
-    return { values, rounds: this.#oneWay };
+    return { values, rounds };
   }
 
-  /** R and the latency of an acknowledgement: half of a round trip. */
-  async #alone(): Promise<{ oneWay: number; acknowledgement: number }> {
-    const acknowledgement = (await this.median("bytes:8", ECHO_PASSES)) / 2;
-    const total = await this.median(`${this.side}:${this.bytes}:0`, this.#passes[0] ?? WARM_UP_PASSES);
-    return { oneWay: Math.max(1, total - acknowledgement), acknowledgement };
+  #roundTrip(): Promise<number> {
+    return this.median("bytes:8", ECHO_PASSES);
   }
 
-  /** A transfer with a computation beside it, and that computation by itself. */
-  async #pair(i: number): Promise<{ total: number; computation: number }> {
+  #exchange(computeNs: number, passes: number): Promise<number> {
+    return this.median(`${this.side}:${this.bytes}:${computeNs}`, passes);
+  }
+
+  /** A computation by itself, and an exchange beside it. */
+  async #pair(i: number): Promise<{ computation: number; total: number }> {
     const [ns, passes] = [this.#wantedNs[i] ?? 0, this.#passes[i] ?? MIN_PASSES];
-    const computation = await this.median(`compute:0:${ns}`, passes);
-    return { total: await this.median(`${this.side}:${this.bytes}:${ns}`, passes), computation };
+    return { computation: await this.median(`compute:0:${ns}`, passes), total: await this.#exchange(ns, passes) };
   }
 }

@@ -7,9 +7,11 @@ import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import { Budget } from "../../bench/harness/budget.js";
 import { notesOn } from "../../bench/harness/conditions.js";
+import type { Peer } from "../../bench/harness/peer.js";
 import { mannWhitney } from "../../bench/report/compare.js";
 import { openOutputs } from "../../bench/report/outputs.js";
 import { readOld, readReport } from "../../bench/report/read.js";
+import { overlaps } from "../../bench/rows/overlap.js";
 
 test("the rank test is exact: all of one above all of the other, interleaved, equal", () => {
   expect(mannWhitney([1, 2, 3, 4, 5], [6, 7, 8, 9, 10])).toBeCloseTo(2 / 252, 12);
@@ -57,6 +59,33 @@ test("notes: fewer processors than the question needs, others at work, a hypervi
     "others used 0.500 CPUs of this machine meanwhile",
     "the hypervisor took 0.100 CPUs away meanwhile",
   ]);
+});
+
+test("overlap: a round whose acknowledgement took as long as its message makes no nonsense of the ratio", async () => {
+  const [acknowledgement, message] = [1_000, 5_000];
+  let roundTrips = 0;
+  const peer: Peer = {
+    id: "peer",
+    name: "peer",
+    start: async () => ({
+      pids: [],
+      talkers: [],
+      // Nothing is hidden, and the computation is disturbed as long as a message takes.
+      measure: async ({ workload, count }) => {
+        const [kind, , ns] = workload.split(":");
+        let time = Number(ns);
+        if (kind === "recv") time += message + acknowledgement + (time > 0 ? message : 0);
+        // Two round trips belong to the warm-up; that of the second round is disturbed.
+        if (kind === "bytes") time = 2 * (++roundTrips === 4 ? message + acknowledgement : acknowledgement);
+        return { nanoseconds: time * count, count, each: Array(count).fill(time) };
+      },
+      stop: async () => {},
+    }),
+  };
+  const row = overlaps([peer], [peer]).find(({ id }) => id === "overlap-recv-8MiB/together");
+  const context = { quick: false, rounds: 5, batchNs: 1e6, folder: work, progress: () => {} };
+  const [result] = (await row?.run(context)) ?? [];
+  expect(result?.values).toMatchObject({ oneWayNs: message, "overhead0.5": 3, overhead1: 2, worst: 3, worstP90: 3 });
 });
 
 const KEPT = fileURLToPath(new URL("../report/run.json", import.meta.url));
