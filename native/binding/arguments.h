@@ -1,5 +1,5 @@
 // How the functions that JavaScript calls read what they were given and answer. The arguments were validated in TypeScript, so
-// what is wrong here is a bug of the package: an internal error, and nothing done. Not for what the functions do.
+// what is wrong here is a bug of the package: an internal error, and nothing done; or memory has run out. Not for what the functions do.
 #pragma once
 
 #include <node_api.h>
@@ -10,6 +10,11 @@ namespace carillon {
 
 inline napi_value fail(napi_env env, const char* what) {
   napi_throw_error(env, "ERR_CARILLON_INTERNAL", what);
+  return nullptr;
+}
+
+inline napi_value fail_for_memory(napi_env env, const char* what = "out of memory") {
+  napi_throw_error(env, "ERR_CARILLON_OUT_OF_MEMORY", what);
   return nullptr;
 }
 

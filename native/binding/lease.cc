@@ -79,8 +79,7 @@ napi_value allocate(napi_env env, napi_callback_info info) {
   Environment* e = environment_of(env);
   if (!e || !e->rank || napi_get_cb_info(env, info, &given, &argument, nullptr, nullptr) != napi_ok || given != 1 ||
       napi_get_value_int64(env, argument, &bytes) != napi_ok || bytes <= 0) {
-    napi_throw_error(env, "ERR_CARILLON_INTERNAL", "allocate");
-    return nullptr;
+    return fail(env, "allocate");
   }
   Pages* pages = e->rank->leases->allocate(static_cast<uint64_t>(bytes));
   if (!pages) {
@@ -97,10 +96,7 @@ napi_value release(napi_env env, napi_callback_info info) {
   napi_value view;
   size_t given = 1;
   Environment* e = environment_of(env);
-  if (napi_get_cb_info(env, info, &given, &view, nullptr, nullptr) != napi_ok || given != 1) {
-    napi_throw_error(env, "ERR_CARILLON_INTERNAL", "release");
-    return nullptr;
-  }
+  if (napi_get_cb_info(env, info, &given, &view, nullptr, nullptr) != napi_ok || given != 1) return fail(env, "release");
   napi_value buffer;
   unsigned char* base;
   if (e) {

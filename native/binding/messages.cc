@@ -249,7 +249,7 @@ napi_value recv(napi_env env, napi_callback_info info) {
   Request* r = count > 0 && !scatter ? nullptr : call.flags & held ? request_at(e, call.held) : allocate_request(e);
   if (!r || (call.flags & held && r->state != RequestState::held)) {
     free(scatter);
-    return fail(env, r ? "recv: nothing held" : "out of memory");
+    return r ? fail(env, "recv: nothing held") : fail_for_memory(env);
   }
   r->is_send = false;
   say_running(e, true);

@@ -48,7 +48,7 @@ napi_value join(napi_env env, napi_callback_info info) {
   settings.max_unexpected_bytes = static_cast<uint64_t>(unexpected);
   bootstrap::Refusal refusal = bootstrap::Refusal::none;
   Request* r = allocate_request(e);
-  if (!r) return fail(env, "out of memory");
+  if (!r) return fail_for_memory(env);
   e->rank = acquire_rank(address, rank, size, settings, &refusal);
   if (!e->rank) {
     free_request(e, r);

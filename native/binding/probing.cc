@@ -19,7 +19,7 @@ napi_value try_probe(napi_env env, napi_callback_info) {
   if (area.peer < any_source || area.peer >= static_cast<int32_t>(e->rank->size) || area.tag < any_tag)
     return fail(env, "tryProbe: peer");
   Request* r = allocate_request(e);
-  if (!r) return fail(env, "out of memory");
+  if (!r) return fail_for_memory(env);
   r->is_send = false;
   r->takes = Takes::envelope;
   r->peer = area.peer;

@@ -97,7 +97,7 @@ napi_value begin_taking(napi_env env, napi_callback_info info) {
   if (!r) {
     delete courier;
     delete taker;
-    return fail(env, "out of memory");
+    return fail_for_memory(env);
   }
   taker->words = ring.words;
   taker->capacity = static_cast<uint32_t>(ring.capacity);
@@ -171,7 +171,7 @@ napi_value stop_taking(napi_env env, napi_callback_info info) {
   engine.leave(&e->queue);
   after_leave(e);
   show_records(e);
-  return all ? nullptr : fail(env, "out of memory: messages are lost");
+  return all ? nullptr : fail_for_memory(env, "out of memory: messages are lost");
 }
 
 }  // namespace

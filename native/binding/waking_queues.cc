@@ -64,7 +64,7 @@ napi_value watch_queues(napi_env env, napi_callback_info info) {
   uv_loop_t* loop;
   if (!arguments(env, info, a) || napi_get_uv_event_loop(env, &loop) != napi_ok) return fail(env, "watchQueues");
   auto* w = new (std::nothrow) Watch;
-  if (!w) return fail(env, "out of memory");
+  if (!w) return fail_for_memory(env);
   w->env = env;
   w->descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (w->descriptor < 0 || !take_place(w)) {
