@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# test/node-version.sh MAJOR FOLDER [SUITE...]: runs the tests, or those of the suites named, on the newest Node of that major, with
+# test/node-version.sh MAJOR FOLDER [WORD...]: runs the tests, or what those words have vitest run, on the newest Node of that major, with
 # the addon as it was built: one binary serves all. That Node comes from the npm package that holds its executable, into FOLDER.
 # Not responsible for building, nor for whether it matters (.ci/run). Exits with 3 if there is no such Node to be had.
 set -euo pipefail
