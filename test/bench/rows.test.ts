@@ -1,6 +1,6 @@
 // The benchmark's own correctness: rows that can be told apart, targets that name rows and peers that there are, and peers that carry what they are
 // asked to, end when they are told to, and leave nothing behind. Figures are not looked at.
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -222,20 +222,39 @@ describe("each peer", () => {
   }
 });
 
-thorough("a bench that is interrupted writes its JSON, with what is missing named, and leaves nothing behind", async () => {
-  const main = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
-  const words = [main, "bench", "--only", "oneway-1MiB/free", "--rounds", "100000", "--json", "-"];
-  const bench = spawn(process.execPath, words, { detached: true, stdio: ["ignore", "pipe", "ignore"] });
-  const json = text(bench.stdout);
-  const group = bench.pid as number;
-  const ended = once(bench, "exit");
-  // Itself, two ranks twice, the socket's two: all that every machine has.
-  while (inGroup(group).length < 7 && bench.exitCode === null) await pause(10);
-  process.kill(group, "SIGINT");
-  const [code] = await ended;
-  expect(code).toBe(130);
-  expect(JSON.parse(await json)).toMatchObject({ interrupted: true, leftOut: ["oneway-1MiB/free"], rows: [] });
-  await gone(inGroup(group));
+describe("a bench that is interrupted writes its JSON, with what is missing named, and leaves nothing behind", () => {
+  const [first, second] = ["oneway-1MiB/together", "oneway-1MiB/free"] as const;
+  const interrupted = async (words: readonly string[], when: (bench: ChildProcess, said: () => string) => boolean) => {
+    const main = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
+    const bench = spawn(process.execPath, [main, "bench", "--json", "-", ...words], { detached: true });
+    const json = text(bench.stdout);
+    let said = "";
+    bench.stderr.setEncoding("utf8").on("data", (piece) => {
+      said += piece;
+    });
+    const group = bench.pid as number;
+    const ended = once(bench, "exit");
+    while (!when(bench, () => said) && bench.exitCode === null) await pause(10);
+    process.kill(group, "SIGINT");
+    expect((await ended)[0]).toBe(130);
+    await gone(inGroup(group));
+    const report = JSON.parse(await json);
+    return { ...report, rows: report.rows.map(({ id }: { id: string }) => id) };
+  };
+
+  thorough("in its first row", async () => {
+    // Itself, two ranks twice, the socket's two: all that every machine has.
+    const running = (bench: ChildProcess) => inGroup(bench.pid as number).length >= 7;
+    const report = await interrupted(["--only", first, "--rounds", "100000"], running);
+    expect(report).toMatchObject({ interrupted: true, leftOut: [first], rows: [] });
+  });
+
+  thorough("in its second", async () => {
+    const report = await interrupted(["--only", `${first},${second}`, "--rounds", "2"], (_, said) =>
+      said().includes("[2/2"),
+    );
+    expect(report).toMatchObject({ interrupted: true, leftOut: [second], rows: [first] });
+  });
 });
 
 async function start(peer: Peer): Promise<Session | undefined> {
