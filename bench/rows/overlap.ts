@@ -129,10 +129,11 @@ class Overlapping extends PeerTurn {
 
   /**
    * The acknowledgement and R are those of all rounds, not of each: where a message takes little more than its acknowledgement, their difference
-   * in one round may be next to nothing, and what is divided by it anything.
+   * in one round may be next to nothing, and what is divided by it anything. And no message of some length is faster than its acknowledgement
+   * of 8 bytes, though round trips of those alone, each met by a peer that has just been awake or not, may say so.
    */
   override answer(context: Context): Pick<Result, "values" | "rounds"> {
-    const acknowledgement = median(this.#roundTrips) / 2;
+    const acknowledgement = Math.min(median(this.#roundTrips), median(this.#alone)) / 2;
     const rounds = this.#alone.map((total) => Math.max(1, total - acknowledgement));
     const { median: oneWayNs, p10: oneWayP10Ns, p90: oneWayP90Ns } = distribution(rounds);
     const values: Record<string, number> = { oneWayNs, oneWayP10Ns, oneWayP90Ns, rounds: context.rounds };
