@@ -17,6 +17,10 @@ export interface Point {
 export const BYTES =
   "datum.value >= 1073741824 ? datum.value / 1073741824 + ' GiB' : datum.value >= 1048576 ? datum.value / 1048576 + ' MiB' : datum.value >= 1024 ? datum.value / 1024 + ' KiB' : datum.value + ' B'";
 
+const HEIGHT = 360;
+const LEGEND_COLUMNS = 2;
+const LEGEND_ROW_HEIGHT = 15;
+
 const ACROSS = {
   bytes: { title: "size of a message", labelExpr: BYTES },
   milliseconds: { title: "computation alone, ms", labelExpr: "datum.value" },
@@ -44,7 +48,10 @@ export function lines(
     scale: { type: "log", nice: false, padding: 10 },
     axis: { title: value },
   } as const;
-  const legend = { title: null, symbolOpacity: 1, symbolStrokeWidth: 0 } as const;
+  // Below, so that the lines have the width: names are long, and there are up to seventeen.
+  const below = { orient: "bottom", columns: LEGEND_COLUMNS, labelLimit: WIDTH / LEGEND_COLUMNS } as const;
+  const legend = { title: null, symbolOpacity: 1, symbolStrokeWidth: 0, ...below } as const;
+  const names = new Set(points.map(({ name }) => name)).size;
   const common = {
     color: { field: "name", type: "nominal", scale: scales.colour, legend },
   } as const;
@@ -52,7 +59,7 @@ export function lines(
     ...look(),
     width: WIDTH,
     autosize: { type: "fit", contains: "padding" },
-    height: 320,
+    height: HEIGHT + LEGEND_ROW_HEIGHT * Math.ceil(names / LEGEND_COLUMNS),
     data: {
       values: points.map((point) => ({
         ...point,
