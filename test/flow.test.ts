@@ -35,14 +35,15 @@ describe("what nobody takes holds back its own tag only", () => {
     flows(2, "behind", "1000000", "8", "0").endedWell(),
   );
 
+  const passes = (_: string, ...words: string[]) => flows(2, "behind", ...words).endedWell();
   test.each([
-    ["100,000 small messages", "100000", "8", "0"],
     ["100,000 small messages, received from any source", "100000", "8", "any"],
     ["300 large messages", "300", "100000", "0"],
+  ])("%s of tag 1, then one of tag 2, which is received first", patient, passes);
+  thorough.each([
+    ["100,000 small messages", "100000", "8", "0"],
     ["300 large messages, received from any source", "300", "100000", "any"],
-  ])("%s of tag 1, then one of tag 2, which is received first", patient, async (_, ...words) => {
-    await flows(2, "behind", ...words).endedWell();
-  });
+  ])("%s of tag 1, then one of tag 2, which is received first", patient, passes);
 
   test("5,000 tags that nobody receives, then one more", patient, () => flows(2, "tags", "5000").endedWell());
 

@@ -1,6 +1,7 @@
 // The threads of a rank: each has a handle, all share the rank, and none of them can harm the others by ending.
 import { describe, expect, test } from "vitest";
 import { plays, ranks } from "./support/ranks.js";
+import { thorough } from "./support/thorough.js";
 
 const PROGRAM = "threads.mjs";
 /**
@@ -11,7 +12,8 @@ const TERMINATES = { execArgv: ["--no-concurrent-recompilation"] };
 
 test("workers talk to the main thread and to other ranks", () => plays(2, PROGRAM, "talk"));
 test("receives of several threads stand in one line", () => plays(1, PROGRAM, "line"));
-test.each([1, 2])("eight workers of %i processes exchange at once", (size) => plays(size, PROGRAM, "exchange", "15"));
+test("eight workers of two processes exchange at once", () => plays(2, PROGRAM, "exchange", "15"));
+thorough("eight workers of one process exchange at once", () => plays(1, PROGRAM, "exchange", "15"));
 
 test("sixteen at once: each message comes once, four are terminated, the rank leaves with the last of the others", () =>
   ranks(2, PROGRAM, ["sixteen"], TERMINATES).endedWell());

@@ -9,6 +9,7 @@ import { aggregateAlone, Delays, HOURS } from "../../examples/flights/delays.js"
 import { parseOptions } from "../../examples/flights/options.js";
 import { airportsOf, hourOf, readFlights } from "../../examples/flights/table.js";
 import { run } from "../cli/fixtures/carillon.js";
+import { thorough } from "../support/thorough.js";
 import { EXAMPLES, killedAtWork } from "./example.js";
 
 const EXAMPLE = `${EXAMPLES}/flights/main.js`;
@@ -92,11 +93,7 @@ describe("the program", { timeout: 120_000 }, () => {
   });
   afterAll(() => rm(folder, { recursive: true }));
 
-  it.each([
-    [1, [], 10_000],
-    [2, ["--batch", "1"], 10_000],
-    [4, ["--batch", "300", "--times", "2"], 20_000],
-  ])("with %i ranks and %j sums up what one loop does, and draws it", async (ranks, words, rows) => {
+  const sumsUp = async (ranks: number, words: readonly string[], rows: number) => {
     const { stdout, stderr, code } = await run(["-n", String(ranks), EXAMPLE, ...words], { cwd: folder });
     expect(code, stderr).toBe(0);
     expect(stdout).toMatch(/check +the ranks' sums are those of one loop over the table/);
@@ -118,7 +115,15 @@ describe("the program", { timeout: 120_000 }, () => {
     // A bar for each hour with flights enough, and a field for each of the busiest airports' hours.
     expect(svg.match(/aria-roledescription="bar"/g)).toHaveLength(21);
     expect(svg.match(/aria-roledescription="rect mark"/g)?.length).toBeGreaterThan(250);
-  });
+  };
+  it.each([[4, ["--batch", "300", "--times", "2"], 20_000] as const])(
+    "with %i ranks and %j sums up what one loop does, and draws it",
+    sumsUp,
+  );
+  thorough.each([
+    [1, [], 10_000],
+    [2, ["--batch", "1"], 10_000],
+  ] as const)("with %i ranks and %j sums up what one loop does, and draws it", sumsUp);
 
   it("says what is wrong with an option, once, and draws nothing", async () => {
     const { stdout, stderr, code } = await run(["-n", "3", EXAMPLE, "--batch", "none", "--out", "never.svg"], {
