@@ -78,7 +78,7 @@ export class ComputePool<T = unknown, R = unknown> extends Piscina<T, R> {
       ...options,
       idleTimeout: options.idleTimeout ?? Number.POSITIVE_INFINITY,
       filename: fileURLToPath(new URL("../workers/task.js", import.meta.url)),
-      name: "default",
+      name: "runTask",
       atomics: "disabled",
       // Else Piscina puts a task that finds no thread behind later ones.
       stricterFIFO: options.stricterFIFO ?? true,

@@ -26,5 +26,11 @@ describe("an idle thread", () => {
 
 describe("a pool", () => {
   test("is destroyed in mid-task and leaves its rank usable", () => plays(2, PROGRAM, "destroy"));
+  test("is destroyed while its threads start, and the process goes on", async () => {
+    await plays(1, PROGRAM, "starting");
+    // The moment that ended it lasts microseconds: that a thread never comes by it is seen from what it requires.
+    const required = await import(new URL("../dist/workers/task.js", import.meta.url).href);
+    expect(Object.keys(required)).not.toContain("default");
+  });
   test("asks for an open world and a module that exists", () => plays(1, PROGRAM, "bad"));
 });

@@ -51,7 +51,11 @@ export class TaskFailure {
   }
 }
 
-export default async function runTask(envelope: TaskEnvelope): Promise<unknown> {
+/**
+ * Not the default export: Piscina requires this file, and where a thread is terminated just when Node.js has made what stands for a required
+ * module with one, all of the process aborts (seen with 24).
+ */
+export async function runTask(envelope: TaskEnvelope): Promise<unknown> {
   const { module, name, task, key, load, turn, traced } = envelope;
   if (turn && Atomics.load(turn.last, 0) < turn.number) return undefined;
   const { recordTask } = traced ? await import("../src/trace/index.js") : {};

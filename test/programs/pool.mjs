@@ -1,5 +1,6 @@
 // Scenarios of test/pool.test.ts: what a rank does with a pool of threads. The tasks are in pool-tasks.mjs.
 import assert from "node:assert/strict";
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { CarillonError, World } from "carillon";
 import { ComputePool } from "carillon/pool";
@@ -286,6 +287,17 @@ const scenarios = {
       await next.destroy();
     }
     await world.send("stop", { dest: 1 });
+  },
+
+  async starting(world) {
+    for (let round = 0; round < 16; ++round) {
+      const pool = threads(world, 2);
+      const asked = pool.run(null, { name: "nobody" }).catch(({ message }) => message);
+      // At any moment of a thread's start, which takes some 50 ms.
+      await pause(Math.random() * 80);
+      await pool.destroy();
+      assert.equal(typeof (await asked), "string");
+    }
   },
 
   async bad(world) {
