@@ -117,7 +117,8 @@ describe("peers in turn", () => {
   it("say what was true of all of it: what they remark, too few CPUs, both on one", async () => {
     const packed = peer("packed", async () => session([process.pid, process.pid]));
     const [one] = await ask({ peers: [packed], placement: { ...FREE, note: "oversubscribed" } });
-    expect(one?.note).toMatch(/^by pigeon; oversubscribed; both on one CPU in 100 % of looks/);
+    // Not always all of them: who looks is looked at, and may be moved between the two readings of a look.
+    expect(one?.note).toMatch(/^by pigeon; oversubscribed; both on one CPU in \d+ % of looks/);
   });
 
   it("are not measured where they cannot be placed", async () => {
