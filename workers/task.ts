@@ -52,8 +52,8 @@ export class TaskFailure {
 }
 
 /**
- * Not the default export: Piscina requires this file, and where a thread is terminated just when Node.js has made what stands for a required
- * module with one, all of the process aborts (seen with 24).
+ * What Piscina calls for each task, by this name (src/pool.ts). Not the default export: Piscina requires this file, and Node.js aborts the whole
+ * process where a thread is terminated just as it wraps a required module that has one (seen with 24).
  */
 export async function runTask(envelope: TaskEnvelope): Promise<unknown> {
   const { module, name, task, key, load, turn, traced } = envelope;

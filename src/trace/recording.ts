@@ -5,10 +5,12 @@ import { isMainThread, threadId } from "node:worker_threads";
 import { native } from "../native.js";
 import { Kind } from "./buffer.js";
 
-/** Numbers of names that this thread has in the buffer, which holds so many of so many bytes (native/trace/trace.h). */
-const names = new Map<string, number>();
+/** What the buffer has place for (native/trace/trace.h): so many names of so many bytes. */
 const MOST_NAMES = 512;
 const MOST_BYTES = 60;
+
+/** Numbers of names that this thread has in the buffer. */
+const names = new Map<string, number>();
 
 function numberOf(name: string): number {
   let number = names.get(name);
